@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/mapping.h"
@@ -67,8 +68,11 @@ struct ClusterLayout {
   NodeId self{};
   std::vector<NodeRange> nodes;   // by node id, ascending, adjacent
   std::vector<NodeId> vcpu_node;  // by vCPU id
-  uint64_t ram_bytes = 0;         // sum
+  std::vector<std::string> names;  // by node id
+  std::vector<uint8_t> distances;  // NUMA distances, nodes x nodes, row by row; 10 = local
+  uint64_t ram_bytes = 0;          // sum
   bool solo() const { return nodes.size() == 1; }
+  uint8_t distance(size_t from, size_t to) const { return distances[from * nodes.size() + to]; }
   NodeId home_of(PageId page) const;
 };
 

@@ -52,10 +52,12 @@ class Uffd {
   Continue continue_pages(uint64_t address, uint64_t bytes, Protection protection) const;
   void write_protect(uint64_t address, uint64_t bytes, Protection protection) const;
   int fd() const { return fd_.get(); }
+  bool is_own_mm() const { return own_mm_; }  // made by open_here()
 
  private:
-  explicit Uffd(UniqueFd fd) : fd_(std::move(fd)) {}
+  Uffd(UniqueFd fd, bool own_mm) : fd_(std::move(fd)), own_mm_(own_mm) {}
   UniqueFd fd_;
+  bool own_mm_;
 };
 
 struct NodeRange {

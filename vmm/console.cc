@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/console.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace pando::vmm {
+
+void Console::write(unsigned port, std::span<const uint8_t> text) {
+  std::vector<uint8_t> payload;
+  payload.reserve(text.size() + 1);
+  payload.push_back(static_cast<uint8_t>(port));
+  payload.insert(payload.end(), text.begin(), text.end());
+  client_.send(client_.layout().self, dsm::FabricKind::ConsoleOut, payload);
+}
+
+size_t Console::read(unsigned port, std::span<uint8_t> to) {
+  const std::lock_guard lock(mutex_);
+  std::deque<uint8_t>& from = input_[port];
+  const size_t bytes = std::min(to.size(), from.size());
+  std::copy_n(from.begin(), bytes, to.begin());
+  from.erase(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(bytes));
+  return bytes;
+}
+
+void Console::on_input(unsigned port, std::span<const uint8_t> text) {
+  if (port >= input_.size()) return;
+  const std::lock_guard lock(mutex_);
+  std::deque<uint8_t>& to = input_[port];
+  const size_t room = kInputBytesMax - std::min(kInputBytesMax, to.size());
+  const size_t bytes = std::min(room, text.size());
+  to.insert(to.end(), text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bytes));
+  dropped_ += text.size() - bytes;
+}
+
+}  // namespace pando::vmm

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine.h"
+
+#include <guest_abi/hypercall.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "base/error.h"
+#include "base/futex.h"
+#include "base/log.h"
+#include "vmm/boot_info.h"
+#include "vmm/image.h"
+
+namespace pando::vmm {
+
+namespace {
+
+using dsm::FabricKind;
+
+constexpr int kReceiveLimitMs = 1000;
+constexpr auto kIdleLimit = std::chrono::seconds(1);
+
+struct IpiMessage {
+  uint32_t vcpu;
+  uint32_t vector;
+};
+
+struct VcpuStartMessage {
+  uint64_t vcpu;
+  uint64_t entry;
+  uint64_t argument;
+  GuestEntries entries;
+  uint64_t fpu_bytes;  // must be the same on all nodes
+};
+
+struct PowerMessage {
+  uint32_t kind;
+  uint32_t code;
+};
+
+template <class T>
+std::span<const uint8_t> bytes_of(const T& value) {
+  return {reinterpret_cast<const uint8_t*>(&value), sizeof value};
+}
+
+template <class T>
+bool decode(const dsm::FabricMessage& message, T& out) {
+  if (message.payload.size() != sizeof out) return false;
+  std::memcpy(&out, message.payload.data(), sizeof out);
+  return true;
+}
+
+}  // namespace
+
+Machine::Machine(const Options& options, std::unique_ptr<dsm::NodeClient> client)
+    : client_(std::move(client)),
+      memory_(*client_),
+      console_(*client_),
+      fpu_bytes_(host_fpu_bytes()),
+      vcpus_(client_->layout().vcpu_node.size()) {
+  for (size_t i = 0; i < vcpus_.size(); ++i) {
+    if (!is_local(VcpuId(static_cast<uint16_t>(i)))) continue;
+    vcpus_[i] = std::make_unique<Vcpu>();
+    vcpus_[i]->id = VcpuId(static_cast<uint16_t>(i));
+    vcpus_[i]->machine = this;
+  }
+  load(options);
+  spaces_ = make_address_spaces(options);
+  shootdown_ = std::make_unique<Shootdown>(*client_, memory_, *spaces_);
+}
+
+Machine::~Machine() = default;
+
+std::unique_ptr<stub::AddressSpaces> Machine::make_address_spaces(const Options& options) {
+  stub::AddressSpaces::Options stub_options;
+  stub_options.spin_us = options.spin_us;
+  stub_options.fpu_bytes = fpu_bytes_;
+  unsigned slot = 0;
+  for (const auto& vcpu : vcpus_)
+    if (vcpu) vcpu->run.bind(slot++, vcpu->id, &vcpu->block);
+  stub_options.slots = slot;
+  return std::make_unique<stub::AddressSpaces>(*client_, stub_options);
+}
+
+void Machine::load(const Options& options) {
+  const Image image = Image::read(options.kernel.get(), "kernel image");
+  for (const Image::Segment& segment : image.segments()) {
+    if (!memory_.contains_physical(segment.start, segment.memory_bytes))
+      throw UserError("kernel image: needs " + std::to_string(image.end().value() >> 20) +
+                      " MiB, but the guest has " + std::to_string(memory_.bytes() >> 20) +
+                      " MiB of RAM: raise `memory` in the configuration");
+    client_->preload(segment.start, segment.bytes);
+  }
+  kernel_entry_ = image.entry();
+  if (client_->layout().self != NodeId(0)) return;
+
+  const std::vector<uint8_t> initrd = read_initrds(options.initrds);
+  const GuestPhys initrd_at = place_initrd(client_->layout(), image.end(), initrd.size());
+  if (!initrd.empty()) client_->preload_home(initrd_at, initrd);
+  BootInfoInputs inputs;
+  inputs.layout = &client_->layout();
+  inputs.command_line = options.append;
+  inputs.initrd_at = initrd_at;
+  inputs.initrd_bytes = initrd.size();
+  inputs.fpu_bytes = fpu_bytes_;
+  const BootInfo boot = make_boot_info(inputs);
+  client_->preload_home(GuestPhys(PANDO_BOOT_GPA), bytes_of(boot.info));
+  client_->preload_home(GuestPhys(PANDO_CMDLINE_GPA),
+                        {reinterpret_cast<const uint8_t*>(options.append.c_str()),
+                         options.append.size() + 1});
+}
+
+void Machine::run() {
+  client_->send(client_->layout().self, FabricKind::Ready, {});
+  for (;;) {
+    std::optional<dsm::FabricMessage> message = client_->receive(kReceiveLimitMs);
+    if (message && !on_message(std::move(*message))) return;
+  }
+}
+
+bool Machine::on_message(dsm::FabricMessage message) {
+  switch (message.kind) {
+    case FabricKind::Ipi: on_ipi(message); break;
+    case FabricKind::VcpuStart: on_vcpu_start(message); break;
+    case FabricKind::MmUnmap:
+    case FabricKind::MmResync:
+    case FabricKind::MmFree:
+    case FabricKind::KernelUnmap: shootdown_->on_request(std::move(message)); break;
+    case FabricKind::Ack: shootdown_->on_ack(message); break;
+    case FabricKind::ConsoleIn: on_console_input(message); break;
+    case FabricKind::Start:
+      if (client_->layout().self == NodeId(0))
+        start_local(VcpuId(0), kernel_entry_, PANDO_RAM_BASE + PANDO_BOOT_GPA);
+      break;
+    case FabricKind::Shutdown: return false;
+    default: spdlog::warn("fabric-message-ignored kind={}", static_cast<int>(message.kind));
+  }
+  return true;
+}
+
+void Machine::on_ipi(const dsm::FabricMessage& message) {
+  IpiMessage ipi;
+  if (!decode(message, ipi) || ipi.vcpu >= vcpus_.size() || !vcpus_[ipi.vcpu] ||
+      ipi.vector >= PANDO_VEC_MAX)
+    return;
+  vcpus_[ipi.vcpu]->raise(ipi.vector);
+}
+
+void Machine::on_vcpu_start(const dsm::FabricMessage& message) {
+  VcpuStartMessage start;
+  if (!decode(message, start) || start.vcpu >= vcpus_.size() || !vcpus_[start.vcpu]) return;
+  if (start.fpu_bytes != fpu_bytes_)
+    fail("this node saves " + std::to_string(fpu_bytes_) + " bytes of FPU state, the first node " +
+         std::to_string(start.fpu_bytes) +
+         ": the processors differ; run `pando check` and take nodes with the same features");
+  entries_ = start.entries;
+  start_local(VcpuId(static_cast<uint16_t>(start.vcpu)), start.entry, start.argument);
+}
+
+void Machine::on_console_input(const dsm::FabricMessage& message) {
+  if (message.payload.size() < 2) return;
+  console_.on_input(message.payload[0], std::span(message.payload).subspan(1));
+  for (const auto& vcpu : vcpus_) {
+    if (!vcpu) continue;
+    vcpu->raise(PANDO_VEC_CONSOLE);
+    return;
+  }
+}
+
+bool Machine::is_local(VcpuId id) const {
+  return client_->layout().vcpu_node[id.value()] == client_->layout().self;
+}
+
+int64_t Machine::cluster_clock_ns() const {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec + client_->clock_offset_ns();
+}
+
+long Machine::set_entries(GuestEntries entries) {
+  if (!memory_.contains_virtual(entries.irq) || !memory_.contains_virtual(entries.trap)) return -EFAULT;
+  entries_ = entries;
+  return 0;
+}
+
+long Machine::start_vcpu(VcpuId id, uint64_t entry, uint64_t argument) {
+  if (is_local(id)) return start_local(id, entry, argument);
+  const VcpuStartMessage start{id.value(), entry, argument, entries_, fpu_bytes_};
+  client_->send(client_->layout().vcpu_node[id.value()], FabricKind::VcpuStart, bytes_of(start));
+  return 0;
+}
+
+long Machine::start_local(VcpuId id, uint64_t entry, uint64_t argument) {
+  Vcpu& vcpu = *vcpus_[id.value()];
+  if (vcpu.started.exchange(true)) return -EEXIST;
+  vcpu.entry = entry;
+  vcpu.argument = argument;
+  std::thread thread([this, &vcpu] {
+    try {
+      adopt_thread(vcpu);
+    } catch (const std::exception& error) {
+      fail(error.what());
+    }
+    enter_guest(vcpu);
+  });
+  thread.detach();  // lives until the process exits: a vCPU that runs guest code cannot be joined
+  return 0;
+}
+
+void Machine::send_ipi(VcpuId id, unsigned vector) {
+  if (is_local(id)) {
+    vcpus_[id.value()]->raise(vector);
+    return;
+  }
+  const IpiMessage ipi{id.value(), vector};
+  client_->send(client_->layout().vcpu_node[id.value()], FabricKind::Ipi, bytes_of(ipi));
+}
+
+long Machine::idle(Vcpu& vcpu) {
+  vcpu.wake.store(0);
+  vcpu.idle.store(true);  // before the load of pending; partner: raise() sets pending, then loads idle
+  while (!vcpu.pending().load()) {
+    futex_wait(vcpu.wake, 0, kIdleLimit);
+    vcpu.wake.store(0);
+  }
+  vcpu.idle.store(false);
+  return 0;
+}
+
+void Machine::power(uint32_t kind, uint32_t code) {
+  const PowerMessage message{kind, code};
+  client_->send(client_->layout().self, FabricKind::Power, bytes_of(message));
+  for (;;) pause();  // until the agent's Shutdown ends the process
+}
+
+void Machine::on_lost_stack(Vcpu& vcpu, uint64_t rip, uint64_t address) {
+  fail("virtual CPU " + std::to_string(vcpu.id.value()) +
+       " of the guest has lost its kernel stack: cannot push a frame at " + std::to_string(address) +
+       ", rip " + std::to_string(rip));
+}
+
+void Machine::fail(const std::string& what) {
+  spdlog::error("vmm-failed node={} reason=\"{}\"", client_->layout().self.value(), what);
+  power(PANDO_POWER_PANIC, kExitHostFailure);
+}
+
+}  // namespace pando::vmm

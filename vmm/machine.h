@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine of one node: guest memory, virtual CPUs, user mode, console, fabric.  Built top to bottom by main();
+// lives until the process exits.
+#pragma once
+
+#include <guest_abi/boot.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dsm/client/node_client.h"
+#include "vmm/console.h"
+#include "vmm/guest_memory.h"
+#include "vmm/options.h"
+#include "vmm/shootdown.h"
+#include "vmm/signals.h"
+#include "vmm/stub/address_spaces.h"
+#include "vmm/vcpu.h"
+
+namespace pando::vmm {
+
+// Exit codes of pando-vmm (docs/ARCHITECTURE.md, "Exit codes").
+inline constexpr int kExitOrderly = 0;
+inline constexpr int kExitUserError = 2;
+inline constexpr int kExitHostFailure = 3;
+
+class Machine {
+ public:
+  // Throws UserError or HostError.  Loads the image; nothing of the guest runs before run().
+  Machine(const Options& options, std::unique_ptr<dsm::NodeClient> client);
+  ~Machine();
+
+  // Announces readiness, serves fabric messages and runs the guest; returns on the agent's Shutdown.
+  void run();
+
+  dsm::NodeClient& client() { return *client_; }
+  GuestMemory& memory() { return memory_; }
+  stub::AddressSpaces& address_spaces() { return *spaces_; }
+  Shootdown& shootdown() { return *shootdown_; }
+  Console& console() { return console_; }
+  unsigned vcpu_count() const { return static_cast<unsigned>(vcpus_.size()); }
+  uint32_t fpu_bytes() const { return fpu_bytes_; }
+  const GuestEntries& entries() const { return entries_; }
+
+  int64_t cluster_clock_ns() const;
+
+  // Hypercalls that concern the machine as a whole; called by vCPU threads.
+  long set_entries(GuestEntries entries);
+  long start_vcpu(VcpuId id, uint64_t entry, uint64_t argument);
+  void send_ipi(VcpuId id, unsigned vector);
+  long idle(Vcpu& vcpu);
+  [[noreturn]] void power(uint32_t kind, uint32_t code);
+
+  // The guest cannot go on: its stack is gone, or the host failed under it.  Both end the cluster.
+  [[noreturn]] void on_lost_stack(Vcpu& vcpu, uint64_t rip, uint64_t address);
+  [[noreturn]] void fail(const std::string& what);
+
+ private:
+  bool is_local(VcpuId id) const;
+  long start_local(VcpuId id, uint64_t entry, uint64_t argument);
+  void on_vcpu_start(const dsm::FabricMessage& message);
+  void on_ipi(const dsm::FabricMessage& message);
+  void on_console_input(const dsm::FabricMessage& message);
+  // False on Shutdown.
+  bool on_message(dsm::FabricMessage message);
+  void load(const Options& options);
+  std::unique_ptr<stub::AddressSpaces> make_address_spaces(const Options& options);
+
+  std::unique_ptr<dsm::NodeClient> client_;
+  GuestMemory memory_;
+  Console console_;
+  uint32_t fpu_bytes_;
+  std::unique_ptr<stub::AddressSpaces> spaces_;
+  std::unique_ptr<Shootdown> shootdown_;
+  std::vector<std::unique_ptr<Vcpu>> vcpus_;  // by id; nullptr for those of other nodes
+  GuestEntries entries_{};
+  uint64_t kernel_entry_ = 0;
+};
+
+}  // namespace pando::vmm

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Command line of pando-vmm.  The agent starts it with open descriptors; nobody types this by hand.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+namespace pando::vmm {
+
+struct Options {
+  UniqueFd ram;
+  UniqueFd control;
+  UniqueFd kernel;
+  std::vector<UniqueFd> initrds;  // concatenated, each padded to 4 bytes
+  std::string append;             // kernel command line
+  std::string log_level = "info";
+  std::string node_name = "node";
+  bool sandbox = true;
+  int spin_us = -1;  // hand-over between vCPU and stub: -1 adaptive, 0 never spin, else microseconds
+};
+
+// Throws UserError with the remedy.
+Options parse_options(int argc, char** argv);
+
+}  // namespace pando::vmm

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/boot_info.h"
 
-#include <signal.h>
 #include <sys/auxv.h>
-#include <ucontext.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -16,21 +13,8 @@ namespace pando::vmm {
 namespace {
 
 constexpr uint64_t kHwcap2Fsgsbase = 2;
-constexpr uint32_t kXstateMagic1 = 0x46505853;  // FP_XSTATE_MAGIC1
-constexpr size_t kSwReservedOffset = 464;       // struct _fpx_sw_bytes inside the fxsave image
-constexpr uint32_t kFxsaveBytes = 512;
-// Of the first virtual CPU only: BogoMIPS in /proc/cpuinfo and udelay()'s fallback; the real delay reads the clock.
+// Agreed by being fixed.  BogoMIPS in /proc/cpuinfo comes from it; delays read the clock.
 constexpr uint64_t kLoopsPerSecond = 1'000'000'000;
-
-volatile uint32_t probed_bytes;
-
-void on_probe(int, siginfo_t*, void* opaque) {
-  const auto* context = static_cast<const ucontext_t*>(opaque);
-  const auto* image = reinterpret_cast<const uint8_t*>(context->uc_mcontext.fpregs);
-  uint32_t words[2];
-  std::memcpy(words, image + kSwReservedOffset, sizeof words);
-  probed_bytes = words[0] == kXstateMagic1 ? words[1] : kFxsaveBytes;
-}
 
 void fill_topology(pando_boot& boot, const dsm::ClusterLayout& layout) {
   boot.node_count = static_cast<uint32_t>(layout.nodes.size());
@@ -67,32 +51,18 @@ BootInfo make_boot_info(const BootInfoInputs& inputs) {
   boot.magic = PANDO_BOOT_MAGIC;
   boot.version = PANDO_ABI_VERSION;
   boot.size = sizeof boot;
-  boot.features = PANDO_FEATURE_UFFD;
+  boot.features = PANDO_FEATURE_UFFD | (inputs.fsgsbase ? PANDO_FEATURE_FSGSBASE : 0);
   boot.cmdline_gpa = PANDO_CMDLINE_GPA;
   boot.initrd_gpa = inputs.initrd_at.value();
   boot.initrd_bytes = inputs.initrd_bytes;
   boot.hwcap = getauxval(AT_HWCAP);
-  // Without FSGSBASE in the hand-over, a user program that changes fs itself would lose it.
-  boot.hwcap2 = getauxval(AT_HWCAP2) & ~kHwcap2Fsgsbase;
+  boot.hwcap2 = getauxval(AT_HWCAP2);
+  // User code that writes fs itself loses it where stubs do not carry it over.
+  if (!inputs.fsgsbase) boot.hwcap2 &= ~kHwcap2Fsgsbase;
   boot.fpu_bytes = inputs.fpu_bytes;
   boot.loops_per_second = kLoopsPerSecond;
   fill_topology(boot, *inputs.layout);
   return result;
-}
-
-uint32_t host_fpu_bytes() {
-  struct sigaction probe {}, old {};
-  probe.sa_sigaction = on_probe;
-  probe.sa_flags = SA_SIGINFO;
-  check_errno(sigaction(SIGURG, &probe, &old), "sigaction");
-  probed_bytes = 0;
-  ::raise(SIGURG);
-  check_errno(sigaction(SIGURG, &old, nullptr), "sigaction");
-  const uint32_t bytes = probed_bytes;
-  if (bytes < kFxsaveBytes || bytes > PANDO_FPU_MAX)
-    throw UserError("this processor's FPU state has " + std::to_string(bytes) +
-                    " bytes in a signal frame; Pando supports 512 to " + std::to_string(PANDO_FPU_MAX));
-  return bytes;
 }
 
 }  // namespace pando::vmm

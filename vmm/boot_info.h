@@ -18,6 +18,7 @@ struct BootInfoInputs {
   GuestPhys initrd_at{};
   uint64_t initrd_bytes = 0;
   uint32_t fpu_bytes = 0;
+  bool fsgsbase = false;
 };
 
 struct BootInfo {
@@ -26,9 +27,5 @@ struct BootInfo {
 
 // Throws UserError if the command line is too long.
 BootInfo make_boot_info(const BootInfoInputs& inputs);
-
-// Size of the xsave image in a signal frame of this host, with the trailing magic (Linux: fpstate.sw_reserved.
-// extended_size).  Delivers one signal to the calling thread to see a real frame.
-uint32_t host_fpu_bytes();
 
 }  // namespace pando::vmm

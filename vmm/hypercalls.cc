@@ -78,25 +78,26 @@ long kernel_map(Machine& m, Vcpu&, const Arguments& x) {
 }
 
 long mm_map(Machine& m, Vcpu& v, const Arguments& x) {
-  return m.address_spaces().map(v.run, MmId(x.a), GuestVirt(x.b), GuestPhys(x.c), x.d,
-                                static_cast<int>(x.e));
+  return m.address_spaces().map(v.run, MmId(x.a), GuestVirt(x.b), GuestPhys(x.c), x.d, x.e);
 }
 
-long mm_resync(Machine& m, Vcpu&, const Arguments& x) {
+long mm_resync(Machine& m, Vcpu& v, const Arguments& x) {
   // A host copy: the guest's page may change, or leave this node, while the stub's lock is held.
   const auto resync = m.memory().read<pando_resync>(x.b);
   if (!resync) return -EFAULT;
   if (resync->count > PANDO_RESYNC_MAX) return -EINVAL;
-  return m.shootdown().mm_resync(MmId(x.a), *resync, x.c);
+  return m.shootdown().mm_resync(v.run, MmId(x.a), *resync, x.c);
 }
 
 long run_user(Machine& m, Vcpu& v, const Arguments& x) {
   auto user = m.memory().read<pando_user>(x.b);
   if (!user) return -EFAULT;
-  if (!m.memory().contains_virtual(user->regs, stub::kRegsBytes) ||
+  if (!m.memory().contains_virtual(user->regs, sizeof(stub::UserRegs)) ||
       !m.memory().contains_virtual(user->fpu, m.fpu_bytes()))
     return -EFAULT;
-  const long exit = m.address_spaces().run_user(v.run, MmId(x.a), *user);
+  const long exit =
+      m.address_spaces().run_user(v.run, MmId(x.a), *user, reinterpret_cast<stub::UserRegs*>(user->regs),
+                                  reinterpret_cast<uint8_t*>(user->fpu));
   m.memory().copy_to_guest(x.b, &*user, sizeof *user);
   return exit;
 }
@@ -124,9 +125,9 @@ long dispatch(Machine& m, Vcpu& v, long number, const Arguments& x) {
     case PANDO_HC_KERNEL_MAP: return kernel_map(m, v, x);
     case PANDO_HC_KERNEL_UNMAP: return m.shootdown().kernel_unmap(x.a, x.b, x.c);
     case PANDO_HC_MM_MAP: return mm_map(m, v, x);
-    case PANDO_HC_MM_UNMAP: return m.shootdown().mm_unmap(MmId(x.a), GuestVirt(x.b), x.c, x.d);
+    case PANDO_HC_MM_UNMAP: return m.shootdown().mm_unmap(v.run, MmId(x.a), GuestVirt(x.b), x.c, x.d);
     case PANDO_HC_MM_RESYNC: return mm_resync(m, v, x);
-    case PANDO_HC_MM_FREE: return m.shootdown().mm_free(MmId(x.a), x.b);
+    case PANDO_HC_MM_FREE: return m.shootdown().mm_free(v.run, MmId(x.a), x.b);
     case PANDO_HC_RUN_USER: return run_user(m, v, x);
     case PANDO_HC_SET_ENTRY: return m.set_entries({x.a, x.b});
     case PANDO_HC_STATS: return stats(m, v, x);

@@ -4,6 +4,7 @@
 #include <guest_abi/hypercall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
@@ -51,37 +52,31 @@ bool decode(const dsm::FabricMessage& message, T& out) {
   return true;
 }
 
+stub::Options stub_options(const Options& options, const dsm::ClusterLayout& layout) {
+  stub::Options result;
+  result.vcpus = static_cast<int>(std::count(layout.vcpu_node.begin(), layout.vcpu_node.end(), layout.self));
+  result.hand_over = options.hand_over;
+  return result;
+}
+
 }  // namespace
 
 Machine::Machine(const Options& options, std::unique_ptr<dsm::NodeClient> client)
     : client_(std::move(client)),
+      spaces_(*client_, stub_options(options, client_->layout())),
       memory_(*client_),
       console_(*client_),
-      fpu_bytes_(host_fpu_bytes()),
+      shootdown_(*client_, memory_, spaces_),
       vcpus_(client_->layout().vcpu_node.size()) {
+  int index = 0;
   for (size_t i = 0; i < vcpus_.size(); ++i) {
-    if (!is_local(VcpuId(static_cast<uint16_t>(i)))) continue;
-    vcpus_[i] = std::make_unique<Vcpu>();
-    vcpus_[i]->id = VcpuId(static_cast<uint16_t>(i));
-    vcpus_[i]->machine = this;
+    const VcpuId id(static_cast<uint16_t>(i));
+    if (is_local(id)) vcpus_[i] = std::make_unique<Vcpu>(this, id, index++);
   }
   load(options);
-  spaces_ = make_address_spaces(options);
-  shootdown_ = std::make_unique<Shootdown>(*client_, memory_, *spaces_);
 }
 
 Machine::~Machine() = default;
-
-std::unique_ptr<stub::AddressSpaces> Machine::make_address_spaces(const Options& options) {
-  stub::AddressSpaces::Options stub_options;
-  stub_options.spin_us = options.spin_us;
-  stub_options.fpu_bytes = fpu_bytes_;
-  unsigned slot = 0;
-  for (const auto& vcpu : vcpus_)
-    if (vcpu) vcpu->run.bind(slot++, vcpu->id, &vcpu->block);
-  stub_options.slots = slot;
-  return std::make_unique<stub::AddressSpaces>(*client_, stub_options);
-}
 
 void Machine::load(const Options& options) {
   const Image image = Image::read(options.kernel.get(), "kernel image");
@@ -103,7 +98,8 @@ void Machine::load(const Options& options) {
   inputs.command_line = options.append;
   inputs.initrd_at = initrd_at;
   inputs.initrd_bytes = initrd.size();
-  inputs.fpu_bytes = fpu_bytes_;
+  inputs.fpu_bytes = fpu_bytes();
+  inputs.fsgsbase = spaces_.fsgsbase();
   const BootInfo boot = make_boot_info(inputs);
   client_->preload_home(GuestPhys(PANDO_BOOT_GPA), bytes_of(boot.info));
   client_->preload_home(GuestPhys(PANDO_CMDLINE_GPA),
@@ -126,8 +122,8 @@ bool Machine::on_message(dsm::FabricMessage message) {
     case FabricKind::MmUnmap:
     case FabricKind::MmResync:
     case FabricKind::MmFree:
-    case FabricKind::KernelUnmap: shootdown_->on_request(std::move(message)); break;
-    case FabricKind::Ack: shootdown_->on_ack(message); break;
+    case FabricKind::KernelUnmap: shootdown_.on_request(std::move(message)); break;
+    case FabricKind::Ack: shootdown_.on_ack(message); break;
     case FabricKind::ConsoleIn: on_console_input(message); break;
     case FabricKind::Start:
       if (client_->layout().self == NodeId(0))
@@ -150,8 +146,8 @@ void Machine::on_ipi(const dsm::FabricMessage& message) {
 void Machine::on_vcpu_start(const dsm::FabricMessage& message) {
   VcpuStartMessage start;
   if (!decode(message, start) || start.vcpu >= vcpus_.size() || !vcpus_[start.vcpu]) return;
-  if (start.fpu_bytes != fpu_bytes_)
-    fail("this node saves " + std::to_string(fpu_bytes_) + " bytes of FPU state, the first node " +
+  if (start.fpu_bytes != fpu_bytes())
+    fail("this node saves " + std::to_string(fpu_bytes()) + " bytes of FPU state, the first node " +
          std::to_string(start.fpu_bytes) +
          ": the processors differ; run `pando check` and take nodes with the same features");
   entries_ = start.entries;
@@ -186,7 +182,7 @@ long Machine::set_entries(GuestEntries entries) {
 
 long Machine::start_vcpu(VcpuId id, uint64_t entry, uint64_t argument) {
   if (is_local(id)) return start_local(id, entry, argument);
-  const VcpuStartMessage start{id.value(), entry, argument, entries_, fpu_bytes_};
+  const VcpuStartMessage start{id.value(), entry, argument, entries_, fpu_bytes()};
   client_->send(client_->layout().vcpu_node[id.value()], FabricKind::VcpuStart, bytes_of(start));
   return 0;
 }
@@ -218,6 +214,7 @@ void Machine::send_ipi(VcpuId id, unsigned vector) {
 }
 
 long Machine::idle(Vcpu& vcpu) {
+  spaces_.enter_idle(vcpu.run);
   vcpu.wake.store(0);
   vcpu.idle.store(true);  // before the load of pending; partner: raise() sets pending, then loads idle
   while (!vcpu.pending().load()) {
@@ -225,6 +222,7 @@ long Machine::idle(Vcpu& vcpu) {
     vcpu.wake.store(0);
   }
   vcpu.idle.store(false);
+  spaces_.leave_idle(vcpu.run);
   return 0;
 }
 

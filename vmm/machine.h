@@ -39,11 +39,11 @@ class Machine {
 
   dsm::NodeClient& client() { return *client_; }
   GuestMemory& memory() { return memory_; }
-  stub::AddressSpaces& address_spaces() { return *spaces_; }
-  Shootdown& shootdown() { return *shootdown_; }
+  stub::AddressSpaces& address_spaces() { return spaces_; }
+  Shootdown& shootdown() { return shootdown_; }
   Console& console() { return console_; }
   unsigned vcpu_count() const { return static_cast<unsigned>(vcpus_.size()); }
-  uint32_t fpu_bytes() const { return fpu_bytes_; }
+  uint32_t fpu_bytes() const { return spaces_.fpu_bytes(); }
   const GuestEntries& entries() const { return entries_; }
 
   int64_t cluster_clock_ns() const;
@@ -68,14 +68,12 @@ class Machine {
   // False on Shutdown.
   bool on_message(dsm::FabricMessage message);
   void load(const Options& options);
-  std::unique_ptr<stub::AddressSpaces> make_address_spaces(const Options& options);
 
   std::unique_ptr<dsm::NodeClient> client_;
+  stub::AddressSpaces spaces_;  // forks its nursery: before guest RAM is mapped, before there are threads
   GuestMemory memory_;
   Console console_;
-  uint32_t fpu_bytes_;
-  std::unique_ptr<stub::AddressSpaces> spaces_;
-  std::unique_ptr<Shootdown> shootdown_;
+  Shootdown shootdown_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;  // by id; nullptr for those of other nodes
   GuestEntries entries_{};
   uint64_t kernel_entry_ = 0;

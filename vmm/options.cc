@@ -33,7 +33,9 @@ Options parse_options(int argc, char** argv) {
   app.add_option("--append", options.append, "kernel command line");
   app.add_option("--log-level", options.log_level, "debug, info, warn or error");
   app.add_option("--node-name", options.node_name, "name of this node in messages");
-  app.add_option("--spin-us", options.spin_us, "spin before sleeping in user-mode hand-overs; -1 adaptive");
+  app.add_option("--hand-over", options.hand_over, "how vCPU and user code wait for each other")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, stub::HandOver>{
+          {"adaptive", stub::HandOver::Adaptive}, {"spin", stub::HandOver::Spin}, {"block", stub::HandOver::Block}}));
   app.add_flag("--no-sandbox", no_sandbox, "leave the VMM without its seccomp filter (debugging)");
   try {
     app.parse(argc, argv);

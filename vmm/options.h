@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "vmm/stub/address_spaces.h"
 
 namespace pando::vmm {
 
@@ -18,7 +19,7 @@ struct Options {
   std::string log_level = "info";
   std::string node_name = "node";
   bool sandbox = true;
-  int spin_us = -1;  // hand-over between vCPU and stub: -1 adaptive, 0 never spin, else microseconds
+  stub::HandOver hand_over = stub::HandOver::Adaptive;
 };
 
 // Throws UserError with the remedy.

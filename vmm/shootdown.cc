@@ -105,30 +105,30 @@ void Shootdown::broadcast(uint64_t nodes, FabricKind kind, std::span<const uint8
     client_.send(NodeId(static_cast<uint8_t>(std::countr_zero(left))), kind, payload);
 }
 
-long Shootdown::mm_unmap(MmId mm, GuestVirt va, uint64_t bytes, uint64_t nodes) {
+long Shootdown::mm_unmap(stub::VcpuRun& run, MmId mm, GuestVirt va, uint64_t bytes, uint64_t nodes) {
   if (!valid_user_range(va, bytes)) return -EINVAL;
   PendingCall call(*this, nodes);
   call.send(FabricKind::MmUnmap, encode({call.request(), mm.value(), va.value(), bytes}));
-  const long result = spaces_.unmap(mm, va, bytes);
+  const long result = spaces_.unmap(&run, mm, va, bytes);
   call.wait();
   return result;
 }
 
-long Shootdown::mm_resync(MmId mm, const pando_resync& resync, uint64_t nodes) {
+long Shootdown::mm_resync(stub::VcpuRun& run, MmId mm, const pando_resync& resync, uint64_t nodes) {
   if (resync.from > resync.to || !valid_user_range(GuestVirt(resync.from), resync.to - resync.from))
     return -EINVAL;
   PendingCall call(*this, nodes);
   call.send(FabricKind::MmResync,
             encode({call.request(), mm.value(), resync.from, resync.to - resync.from}, &resync,
                    resync_bytes(resync)));
-  const long result = spaces_.resync(mm, resync);
+  const long result = spaces_.resync(&run, mm, resync);
   call.wait();
   return result;
 }
 
-long Shootdown::mm_free(MmId mm, uint64_t nodes) {
+long Shootdown::mm_free(stub::VcpuRun& run, MmId mm, uint64_t nodes) {
   broadcast(others(nodes), FabricKind::MmFree, encode({0, mm.value(), 0, 0}));
-  return spaces_.free(mm);
+  return spaces_.free(&run, mm);
 }
 
 long Shootdown::kernel_unmap(uint64_t va, uint64_t bytes, uint64_t nodes) {
@@ -179,7 +179,7 @@ void Shootdown::serve(const dsm::FabricMessage& message) {
   switch (message.kind) {
     case FabricKind::MmUnmap:
       if (valid_user_range(GuestVirt(header.start), header.bytes))
-        spaces_.unmap(mm, GuestVirt(header.start), header.bytes);
+        spaces_.unmap(nullptr, mm, GuestVirt(header.start), header.bytes);
       break;
     case FabricKind::MmResync: {
       pando_resync resync{};
@@ -187,10 +187,10 @@ void Shootdown::serve(const dsm::FabricMessage& message) {
       if (bytes > sizeof resync) return;
       std::memcpy(&resync, message.payload.data() + sizeof header, bytes);
       if (resync.count > PANDO_RESYNC_MAX || resync_bytes(resync) != bytes) return;
-      spaces_.resync(mm, resync);
+      spaces_.resync(nullptr, mm, resync);
       break;
     }
-    case FabricKind::MmFree: spaces_.free(mm); break;
+    case FabricKind::MmFree: spaces_.free(nullptr, mm); break;
     case FabricKind::KernelUnmap: memory_.unmap_vmalloc(header.start, header.bytes); break;
     default: return;
   }

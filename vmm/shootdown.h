@@ -32,9 +32,9 @@ class Shootdown {
 
   // vCPU threads; arguments come from the guest.  `nodes` is a mask; this node is always included.  0 or -errno.
   // Throws HostError when a node does not acknowledge in time.
-  long mm_unmap(MmId mm, GuestVirt va, uint64_t bytes, uint64_t nodes);
-  long mm_resync(MmId mm, const pando_resync& resync, uint64_t nodes);
-  long mm_free(MmId mm, uint64_t nodes);
+  long mm_unmap(stub::VcpuRun& run, MmId mm, GuestVirt va, uint64_t bytes, uint64_t nodes);
+  long mm_resync(stub::VcpuRun& run, MmId mm, const pando_resync& resync, uint64_t nodes);
+  long mm_free(stub::VcpuRun& run, MmId mm, uint64_t nodes);
   long kernel_unmap(uint64_t va, uint64_t bytes, uint64_t nodes);
 
   // Fabric thread: a request of another node, or an acknowledgement of one of ours.

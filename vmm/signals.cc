@@ -82,7 +82,7 @@ void on_attention(int signal, siginfo_t*, void* opaque) {
     const uint64_t entry = vcpu->machine->entries().irq;
     if (vcpu->block.irq_on && vcpu->pending().load() && entry) push_frame(vcpu, context, entry, {});
   } else {
-    vcpu->machine->address_spaces().kick(vcpu->run);
+    stub::AddressSpaces::kick(vcpu->run);
   }
   errno = saved_errno;
 }

@@ -25,8 +25,8 @@ struct alignas(64) Vcpu {
   pando_vcpu_block block{};
 
   // Host-private from here on.
-  Machine* machine = nullptr;
-  VcpuId id{};
+  Machine* const machine;
+  const VcpuId id;
   std::atomic<pid_t> tid{0};
   std::atomic<bool> started{false};
   timer_t timer{};
@@ -43,6 +43,10 @@ struct alignas(64) Vcpu {
   uint64_t argument = 0;  // in %rdi
 
   stub::VcpuRun run;  // user mode
+
+  // `index` counts the vCPUs of this node.
+  Vcpu(Machine* owner, VcpuId number, int index)
+      : machine(owner), id(number), run(index, number, &block.pending) {}
 
   std::atomic_ref<pando_u64> pending() { return std::atomic_ref<pando_u64>(block.pending); }
 

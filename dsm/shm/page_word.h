@@ -12,9 +12,9 @@
 #include <chrono>
 #include <cstdint>
 
-namespace pando::dsm {
+#include "dsm/core/types.h"  // Right
 
-enum class Right : uint8_t { None = 0, Read = 1, Write = 2 };
+namespace pando::dsm {
 
 class PageWord {
  public:

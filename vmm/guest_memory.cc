@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/guest_memory.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 
@@ -36,6 +38,11 @@ Mapping sparse_table(uint64_t bytes) {
   return Mapping(data, bytes);
 }
 
+// The cluster has ended and the page will never come: the fabric thread is about to end the process.
+[[noreturn]] void wait_for_the_end() {
+  for (;;) pause();
+}
+
 }  // namespace
 
 GuestMemory::GuestMemory(dsm::NodeClient& client)
@@ -58,15 +65,18 @@ bool GuestMemory::serve_fault(const dsm::FaultInfo& fault) {
   if (contains_virtual(at)) {
     const uint64_t start = at & ~(kFaultWindowBytes - 1);
     const uint64_t end = start + kFaultWindowBytes;
-    client_.fault_in(uffd_, at, page_of(GuestPhys(at - PANDO_RAM_BASE)),
-                     start < PANDO_RAM_BASE ? PANDO_RAM_BASE : start,
-                     end > PANDO_RAM_BASE + ram_.size() ? PANDO_RAM_BASE + ram_.size() : end, fault);
+    const auto result = client_.fault_in(
+        uffd_, at, page_of(GuestPhys(at - PANDO_RAM_BASE)), start < PANDO_RAM_BASE ? PANDO_RAM_BASE : start,
+        end > PANDO_RAM_BASE + ram_.size() ? PANDO_RAM_BASE + ram_.size() : end, fault);
+    if (result == dsm::NodeClient::Fault::Ended) wait_for_the_end();
     return true;
   }
   if (!is_vmalloc(at, kPageSize)) return false;
   // A slot that was emptied meanwhile: the mapping is gone, the access faults again, as SIGSEGV.
   if (const uint32_t page = vmalloc_slot(at).load(std::memory_order_acquire))
-    client_.fault_in(uffd_, at, PageId(page - 1), at, at + kPageSize, fault);
+    if (client_.fault_in(uffd_, at, PageId(page - 1), at, at + kPageSize, fault) ==
+        dsm::NodeClient::Fault::Ended)
+      wait_for_the_end();
   return true;
 }
 

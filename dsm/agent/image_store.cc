@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsm/agent/image_store.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+namespace pando::dsm {
+
+ImageUpload::ImageUpload(std::string sha256, uint64_t total_bytes)
+    : sha256_(std::move(sha256)), total_bytes_(total_bytes) {
+  fd_.reset(static_cast<int>(
+      check_errno(memfd_create("pando-image", MFD_CLOEXEC | MFD_ALLOW_SEALING), "memfd_create for an image")));
+}
+
+std::string ImageUpload::add(const std::string& data) {
+  if (data.size() > total_bytes_ - received_) return "image is longer than announced";
+  for (size_t done = 0; done < data.size();)
+    done += static_cast<size_t>(check_errno(write(fd_.get(), data.data() + done, data.size() - done), "storing an image"));
+  digest_.add(data);
+  received_ += data.size();
+  return {};
+}
+
+std::string ImageUpload::finish() {
+  if (received_ != total_bytes_) return "image is shorter than announced";
+  const std::string hex = digest_.hex();
+  if (hex != sha256_) return "image has SHA-256 " + hex + ", announced was " + sha256_;
+  check_errno(fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL), "sealing an image");
+  return {};
+}
+
+bool ImageStore::has(const std::string& sha256) const {
+  const std::lock_guard guard(mutex_);
+  return images_.contains(sha256);
+}
+
+bool ImageStore::put(const std::string& sha256, UniqueFd fd) {
+  const std::lock_guard guard(mutex_);
+  if (images_.contains(sha256)) return true;
+  if (images_.size() >= kImagesMax) return false;
+  images_.emplace(sha256, std::move(fd));
+  return true;
+}
+
+UniqueFd ImageStore::open(const std::string& sha256) const {
+  const std::lock_guard guard(mutex_);
+  const auto it = images_.find(sha256);
+  if (it == images_.end()) return {};
+  const std::string path = "/proc/self/fd/" + std::to_string(it->second.get());
+  return UniqueFd(static_cast<int>(check_errno(::open(path.c_str(), O_RDONLY | O_CLOEXEC), "opening an image")));
+}
+
+}  // namespace pando::dsm

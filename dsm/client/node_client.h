@@ -88,8 +88,8 @@ enum class FabricKind : uint16_t {
   MmFree,           // vmm
   KernelUnmap,      // vmm, acknowledged
   Ack,              // vmm
-  StopWorld,        // vmm <-> vmm of the debugger's node
-  Debug,            // vmm <-> vmm of the debugger's node
+  StopWorld,        // reserved
+  Debug,            // own agent <-> vmm: dsm/shm/debug_message.h
   Power = 64,       // to the own agent: {u32 kind, u32 code}: the agent spreads it and ends the cluster
   ConsoleOut,       // to the own agent: {u8 port, bytes}; the agent forwards to the console's attach point
   ConsoleIn,        // from the agent: {u8 port, bytes}

@@ -2,6 +2,8 @@
 #include "guest_test.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
 
 int gt_argc;
 char** gt_argv;
@@ -169,6 +171,31 @@ void gt_wait_signal(pid_t pid, int signal_number) {
   if (!WIFSIGNALED(status) || WTERMSIG(status) != signal_number)
     gt_fail(__FILE__, __LINE__, "child %d: wait status %#x, wanted signal %d", pid, status,
             signal_number);
+}
+
+int gt_attack(void (*body)(uint64_t seed), uint64_t seed) {
+  static const struct rlimit no_core = {0, 0};
+  uint64_t* const memory = gt_map(GT_PAGE);
+
+  memory[0] = ~seed;
+  const pid_t child = gt_fork();
+  if (child == 0) {
+    setrlimit(RLIMIT_CORE, &no_core);
+    body(seed);
+    _exit(0);
+  }
+  struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN};
+  CHECK(ended.fd >= 0);
+  if (poll(&ended, 1, 20000) != 1)
+    gt_fail(__FILE__, __LINE__, "attack %llx hangs", (unsigned long long)seed);
+  close(ended.fd);
+  const int status = gt_wait(child);
+  const pid_t fresh = gt_fork();
+  if (fresh == 0) _exit(memory[0] == ~seed && getppid() > 0 ? 11 : 1);
+  gt_wait_exit(fresh, 11);
+  CHECK_EQ(memory[0], ~seed);
+  CHECK(munmap(memory, GT_PAGE) == 0);
+  return status;
 }
 
 static void* map(size_t bytes, int flags) {

@@ -167,7 +167,7 @@ static const struct litmus tests[] = {
 enum { kTests = sizeof tests / sizeof tests[0] };
 
 static const struct litmus* current;
-static int runs = 20000;
+static int runs;
 static long weak, forbidden;
 
 /* Meets all threads of the test. With fewer CPUs than threads the others need this CPU: yield now
@@ -209,6 +209,7 @@ int main(int argc, char** argv) {
   int at = 0;
   long all = 0;
   gt_begin(argc, argv);
+  runs = gt_cpus() > 1 ? 20000 : 300;
   char* const pages = gt_map_shared(kVariables * GT_PAGE);
   for (int v = 0; v < kVariables; v++) variable[v] = (volatile int*)(pages + v * GT_PAGE);
   for (; at < gt_argc && strncmp(gt_argv[at], "--", 2) == 0; at++) {

@@ -18,9 +18,9 @@
 namespace pando::dsm {
 
 enum class ActionType : uint8_t {
-  Send,  // `message` to node `to`; content according to `payload`
-  Fill,  // put the content of the message being handled into the page; no right yet.  Zero: leave
-         // it never written. InPlace: nothing to do
+  Send,   // `message` to node `to`; content according to `payload`
+  Fill,   // put the content of the message being handled into the page; no right yet.  Zero: leave
+          // it never written. InPlace: nothing to do
   Raise,  // this node may now use the page with `right` (content is there).  From here on mappings
           // may be made
   Downgrade,  // from Write to Read: write-protect every mapping; the content stays
@@ -30,7 +30,7 @@ enum class ActionType : uint8_t {
   StoreMemory,  // home: put the content of the Put being handled into the page; no right changes.
                 // Zero: leave it never written.  If this node has the right to read, the page is
                 // identical already: may be skipped
-  StartHold,  // measure a hold window from when the faulting thread can run, then step with
+  StartHold,    // measure a hold window from when the faulting thread can run, then step with
               // HoldExpired (at once for a window of 0).  Restarts a hold that is running.  A late
               // or needless HoldExpired is harmless
   Parked,  // `message` waits for the end of the hold (for the policy; HoldExpired may be delivered

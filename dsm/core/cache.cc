@@ -168,6 +168,13 @@ void do_parkable(Cache& c, const Parked& p) {
   }
 }
 
+StepResult on_hold(Cache& c) {
+  if (right_of(c.entry.state) == Right::None) return {Outcome::Kept, ""};
+  c.entry.held = true;
+  c.out.simple(ActionType::StartHold);
+  return {};
+}
+
 StepResult on_hold_expired(Cache& c) {
   c.entry.held = false;
   const int parked = c.txn.parked;
@@ -328,6 +335,8 @@ StepResult cache_step(const CoreConfig& config, const CachePage& page, CacheEntr
       return on_access(c, event);
     case CacheEventType::Evict:
       return on_evict(c, event);
+    case CacheEventType::Hold:
+      return on_hold(c);
     case CacheEventType::HoldExpired:
       return on_hold_expired(c);
     case CacheEventType::Receive:

@@ -63,10 +63,11 @@ struct CacheTransaction {
 };
 
 enum class CacheEventType : uint8_t {
-  Read,         // a thread of this node wants to read.  request: a fresh id, used if the outcome is
-                // Started
-  Write,        // ... to write
-  Evict,        // give the page back to its home if it is foreign and idle.  request: as above
+  Read,   // a thread of this node wants to read.  request: a fresh id, used if the outcome is
+          // Started
+  Write,  // ... to write
+  Evict,  // give the page back to its home if it is foreign and idle.  request: as above
+  Hold,   // start a hold again, if the page is here: it is needed together with one just granted
   HoldExpired,  // see ActionType::StartHold
   Receive,      // `message` from node `from`
 };

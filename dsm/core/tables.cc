@@ -86,9 +86,14 @@ StepResult CacheTable::evict(PageId page, RequestId request, ActionList& out) {
   return step(page, {CacheEventType::Evict, NodeId(), request, Message{}}, busy_max_, out);
 }
 
+// Holds take no record of their own, so they are never refused.
+StepResult CacheTable::hold(PageId page, ActionList& out) {
+  const CacheEvent event{CacheEventType::Hold, NodeId(), RequestId(), Message{}};
+  return step(page, event, SideRecords<CacheTransaction>::kLimit + 1, out);
+}
+
 StepResult CacheTable::hold_expired(PageId page, ActionList& out) {
   const CacheEvent event{CacheEventType::HoldExpired, NodeId(), RequestId(), Message{}};
-  // Takes no record of its own, so it is never refused.
   return step(page, event, SideRecords<CacheTransaction>::kLimit + 1, out);
 }
 

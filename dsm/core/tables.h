@@ -89,6 +89,7 @@ class CacheTable {
   // Each: see cache_step.  A page outside the guest is a ProtocolError.
   StepResult access(PageId page, Right wanted, RequestId request, ActionList& out);
   StepResult evict(PageId page, RequestId request, ActionList& out);
+  StepResult hold(PageId page, ActionList& out);
   StepResult hold_expired(PageId page, ActionList& out);
   StepResult receive(NodeId from, const Message& message, ActionList& out);
 

@@ -28,7 +28,7 @@ struct Arguments {
 [[noreturn]] void usage(const std::string& what) {
   std::fprintf(stderr,
                "coherence-model: %s\n"
-               "usage: coherence-model [--nodes 2..4] [--features LIST] [--mutant NAME] "
+               "usage: coherence-model [--nodes 2..5] [--features LIST] [--mutant NAME] "
                "[--states-max N] [--coverage]\n"
                "       coherence-model --list-mutants\n"
                "features: evict hold exclusive migratory readers hints image\n",
@@ -82,7 +82,7 @@ Arguments parse(int argc, char** argv) {
     else
       usage("no option " + std::string(flag));
   }
-  if (a.options.nodes < 2 || a.options.nodes > kNodesModel) usage("nodes must be 2 to 4");
+  if (a.options.nodes < 2 || a.options.nodes > kNodesModel) usage("nodes must be 2 to 5");
   set_features(a.options, a.features);
   return a;
 }

@@ -79,6 +79,7 @@ void World::enabled(std::vector<Transition>& out) const {
     if (free && right != Right::Write) out.push_back({Type::Write, node});
     if (n.mapped == Right::Write) out.push_back({Type::Store, node});
     if (free && options_.evict && right != Right::None) out.push_back({Type::Evict, node});
+    if (options_.hold && right != Right::None && !n.entry.held) out.push_back({Type::Hold, node});
     if (n.entry.held) out.push_back({Type::HoldExpired, node});
   }
   for (int from = 0; from < n_; ++from) {
@@ -104,6 +105,9 @@ World::Effect World::apply(const Transition& t) {
       break;
     case Transition::Type::Evict:
       step_cache(t.node, {CacheEventType::Evict, NodeId(), kFreshRequest, {}}, Copy::Hole, effect);
+      break;
+    case Transition::Type::Hold:
+      step_cache(t.node, {CacheEventType::Hold, {}, {}, {}}, Copy::Hole, effect);
       break;
     case Transition::Type::HoldExpired:
       step_cache(t.node, {CacheEventType::HoldExpired, {}, {}, {}}, Copy::Hole, effect);
@@ -417,7 +421,8 @@ void World::decode(const std::string& bytes) {
 // --------------------------------------------------------------------------------------------------------
 
 std::string World::describe(const Transition& t) const {
-  constexpr const char* kNames[] = {"reads", "writes", "stores", "evicts", "hold ends", "receives"};
+  constexpr const char* kNames[] = {"reads", "writes",    "stores",  "evicts",
+                                    "holds", "hold ends", "receives"};
   std::string text = "node " + std::to_string(t.node) + " " + kNames[static_cast<int>(t.type)];
   if (t.type == Transition::Type::Deliver) {
     const Packet& p = stream(t.from, t.node, t.stream).packet[0];

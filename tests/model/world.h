@@ -31,7 +31,7 @@ struct Channel {
   std::array<Packet, kDepth> packet;
 };
 
-inline constexpr int kNodesModel = 4;
+inline constexpr int kNodesModel = 5;
 
 struct Node {
   CacheEntry entry;
@@ -57,7 +57,7 @@ struct Coverage {
 
 // One atomic step of the whole system.
 struct Transition {
-  enum class Type : uint8_t { Read, Write, Store, Evict, HoldExpired, Deliver };
+  enum class Type : uint8_t { Read, Write, Store, Evict, Hold, HoldExpired, Deliver };
   Type type{};
   uint8_t node = 0;     // who acts; Deliver: the receiver
   uint8_t from = 0;     // Deliver

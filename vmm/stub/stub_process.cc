@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/stub/stub_process.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "base/error.h"
+#include "vmm/stub/birth.h"
+#include "vmm/stub/stub_code.h"
+
+namespace pando::stub {
+
+namespace {
+
+// A stub that spins out between two stops leaves a proof in the pipe that nobody reads; far below the pipe's capacity.
+constexpr uint32_t kStopsUnreadMax = 1024;
+
+template <class T>
+T read_once(const T& hostile) {
+  return __atomic_load_n(&hostile, __ATOMIC_ACQUIRE);
+}
+
+void pause_cpu() { __builtin_ia32_pause(); }
+
+}  // namespace
+
+uint64_t Nonces::next() {
+  if (left_ == 0) {
+    const ssize_t got = getrandom(stock_.data(), sizeof stock_, 0);
+    CHECK(got == static_cast<ssize_t>(sizeof stock_));
+    left_ = stock_.size();
+  }
+  return stock_[--left_];
+}
+
+StubProcess::StubProcess(NewStub born)
+    : pidfd_(std::move(born.pidfd)),
+      pipe_(std::move(born.pipe)),
+      uffd_(dsm::Uffd::adopt(std::move(born.uffd))),
+      memory_(Mapping::shared_file(born.memory.get(), STUB_MEMORY_BYTES, PROT_READ | PROT_WRITE)) {
+  await_birth();
+}
+
+StubProcess::~StubProcess() { kill(); }
+
+void StubProcess::kick() const { syscall(SYS_pidfd_send_signal, pidfd_.get(), STUB_KICK, nullptr, 0); }
+void StubProcess::kill() const { syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0); }
+
+// The stub stops by itself first, with go = 0; until then failures come through the pipe.
+void StubProcess::await_birth() {
+  BirthReport word{};
+  static_assert(sizeof word == sizeof(uint64_t));
+  ssize_t got = 0;
+  do {
+    got = read(pipe_.get(), &word, sizeof word);
+  } while (got < 0 && errno == EINTR);
+  if (got != sizeof word) throw HostError("start of a stub process (seccomp or munmap refused)", ECHILD);
+  if (word.step != BirthStep::Alive) throw_birth_failure(word);
+  const Report first = report();
+  if (first.signal != SIGILL) throw HostError("first trap of a stub process", EPROTO);
+  first_context_ = first.context;
+}
+
+bool StubProcess::claimed() const { return read_once(hostile()->claim) == go_; }
+
+void StubProcess::go(const Go& go) {
+  stub_control* c = control();
+  c->count = go.commands;
+  c->after = go.after;
+  c->spin = go.spin;
+  if (go.after == STUB_TELL) c->done = done_ = nonces_.next();
+  go_ = nonces_.next();
+  __atomic_store_n(&c->go, go_, __ATOMIC_SEQ_CST);  // partner: the stub's mfence before it sleeps
+  if (read_once(hostile()->sleeps) != 0) {
+    syscall(SYS_futex, &c->go, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  }
+}
+
+StubProcess::Read StubProcess::read_pipe() {
+  uint64_t words[64];
+  const ssize_t got = read(pipe_.get(), words, sizeof words);
+  if (got == 0) return Read::Died;
+  if (got < 0) {
+    if (errno == EINTR) return Read::Other;
+    throw HostError("read of a stub's pipe", errno);
+  }
+  Read result = Read::Other;
+  for (size_t i = 0; i < static_cast<size_t>(got) / sizeof(uint64_t); i++) {
+    if (words[i] == go_) return stops_unread_ = 0, Read::Proof;  // implies that it is done, too
+    if (done_ != 0 && words[i] == done_) result = Read::Done;
+  }
+  return result;
+}
+
+Stop StubProcess::wait_stop(uint32_t rounds, const std::function<void()>* on_done) {
+  const auto done = [&] {
+    if (on_done != nullptr) (*on_done)();
+    on_done = nullptr;
+    done_ = 0;
+  };
+  stub_control* c = control();
+  if (++stops_unread_ >= kStopsUnreadMax) rounds = 0;
+  for (uint32_t i = 0; i < rounds; i++) {
+    if (claimed()) {
+      done();
+      return Stop::Claimed;
+    }
+    if (on_done != nullptr && read_once(hostile()->executed) == go_) done();
+    pause_cpu();
+  }
+  __atomic_store_n(&c->vmm_sleeps, 1, __ATOMIC_SEQ_CST);  // partner: the stub's xchg of claim
+  Read read = Read::Other;
+  const bool seen = claimed() && stops_unread_ < kStopsUnreadMax;
+  while (!seen && read != Read::Proof && read != Read::Died) {
+    read = read_pipe();
+    if (read == Read::Done) done();
+  }
+  __atomic_store_n(&c->vmm_sleeps, 0, __ATOMIC_RELAXED);
+  if (read == Read::Died) return Stop::Died;
+  done();
+  return seen ? Stop::Claimed : Stop::Proven;
+}
+
+Stop StubProcess::prove() {
+  stub_control* c = control();
+  __atomic_store_n(&c->ask, go_, __ATOMIC_SEQ_CST);
+  Read read = Read::Other;
+  while (read != Read::Proof && read != Read::Died) read = read_pipe();
+  return read == Read::Died ? Stop::Died : Stop::Proven;
+}
+
+StubProcess::Report StubProcess::report() const {
+  const stub_report* r = hostile();
+  return {read_once(r->signal), read_once(r->info), read_once(r->context), read_once(r->fs), read_once(r->gs)};
+}
+
+void StubProcess::set_bases(uint64_t fs, uint64_t gs) {
+  control()->fs = fs;
+  control()->gs = gs;
+}
+
+}  // namespace pando::stub

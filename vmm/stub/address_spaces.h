@@ -18,12 +18,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "base/types.h"
 #include "dsm/client/node_client.h"
 #include "guest_abi/hypercall.h"
 #include "guest_abi/user.h"
+#include "vmm/stub/shadow.h"
 
 namespace pando::stub {
 
@@ -66,6 +68,7 @@ struct Counters {
 };
 
 class Stub;
+class Space;
 
 // One per local vCPU, owned by the vCPU; not movable.
 class VcpuRun {
@@ -80,9 +83,11 @@ class VcpuRun {
   const int index_;  // 0 .. Options::vcpus - 1
   const VcpuId vcpu_;
   const uint64_t* const pending_;
-  std::atomic<int> kick_pidfd_{-1};  // whom kick() signals; -1 outside of user code
-  MmId last_mm_{};
-  std::shared_ptr<Stub> last_stub_;  // the vCPU thread's alone
+  std::atomic<Stub*> running_{nullptr};  // whom kick() stops; null outside of user code
+  // The vCPU thread's alone: what it ran last.
+  std::shared_ptr<Space> space_;
+  std::shared_ptr<Stub> stub_;
+  bool active_ = false;  // counted as one that needs CPUs
 };
 
 class AddressSpaces {
@@ -122,6 +127,7 @@ class AddressSpaces {
 
  private:
   class Impl;
+  long revoke(MmId mm, const std::function<Shadow::Revokes(Shadow&)>& change);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -49,15 +49,16 @@ void drop_rights() {
   syscall(SYS_capset, &header, data);
 }
 
-// Moves the descriptors to `first`, first + 1... and closes all others.
-void keep_only(std::span<int> fds, int first) {
+// Moves the descriptors behind those that a stub will use, and closes all others.  The stub's numbers stay taken until
+// be_born() fills them, so that no descriptor made meanwhile gets one of them.
+void keep_only(std::span<int> fds) {
   for (int& fd : fds) fd = fcntl(fd, F_DUPFD, 64);
-  int at = first;
+  int at = STUB_FD_PIPE + 1;
   for (int& fd : fds) {
     dup2(fd, at);
     fd = at++;
   }
-  if (first > 0) syscall(SYS_close_range, 0, first - 1, 0);
+  for (int taken = 0; taken <= STUB_FD_PIPE; taken++) dup2(fds[0], taken);
   syscall(SYS_close_range, at, ~0U, 0);
 }
 
@@ -69,7 +70,7 @@ void keep_only(std::span<int> fds, int first) {
   signal(SIGCHLD, SIG_IGN);  // the kernel reaps
   drop_rights();
   std::array<int, 3> kept{socket, ram, code};
-  keep_only(kept, 10);
+  keep_only(kept);
   const auto [socket_fd, ram_fd, code_fd] = kept;
   const pid_t nursery = getpid();
   for (;;) {

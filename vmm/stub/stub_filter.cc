@@ -4,12 +4,14 @@
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include <asm/prctl.h>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "vmm/stub/stub_code.h"
 #include "vmm/stub/stub_layout.h"
@@ -38,6 +40,10 @@ class FilterWriter {
   void demand_loaded(uint32_t value) {
     emit(BPF_JMP | BPF_JEQ | BPF_K, value, 1, 0);
     kill();
+  }
+  void demand_loaded_either(uint32_t one, uint32_t other) {
+    emit(BPF_JMP | BPF_JEQ | BPF_K, one, 2, 0);
+    demand_loaded(other);
   }
   void demand_loaded_below(uint32_t limit) {
     emit(BPF_JMP | BPF_JGE | BPF_K, limit, 0, 1);
@@ -121,8 +127,7 @@ void ioctl_rules(FilterWriter& w) {
   w.load_high(1);
   w.demand_loaded(0);
   w.load_low(1);
-  w.emit(BPF_JMP | BPF_JEQ | BPF_K, UFFDIO_REGISTER, 1, 0);
-  w.demand_loaded(UFFDIO_CONTINUE);
+  w.demand_loaded_either(UFFDIO_REGISTER, UFFDIO_CONTINUE);
   w.demand(2, STUB_REPORT + REPORT_PAYLOAD);
 }
 
@@ -159,8 +164,7 @@ std::vector<sock_filter> make_stub_filter() {
     w.load_high(0);
     w.demand_loaded(0);
     w.load_low(0);
-    w.emit(BPF_JMP | BPF_JEQ | BPF_K, ARCH_SET_FS, 1, 0);
-    w.demand_loaded(ARCH_SET_GS);
+    w.demand_loaded_either(ARCH_SET_FS, ARCH_SET_GS);
   });
   w.at(stub_after_exit, SYS_exit_group, [] {});
   w.kill();

@@ -143,6 +143,13 @@ StubProcess::Report StubProcess::report() const {
   return {read_once(r->signal), read_once(r->info), read_once(r->context), read_once(r->fs), read_once(r->gs)};
 }
 
+// Not `claim`, `proof` and `sleeps`: the stub may be using them, and they tell nothing.
+void StubProcess::wipe_report() {
+  uint8_t* page = reinterpret_cast<uint8_t*>(hostile());
+  std::memset(page + REPORT_SIGNAL, 0, REPORT_SLEEPS - REPORT_SIGNAL);
+  std::memset(page + REPORT_EXECUTED, 0, STUB_STACK - STUB_REPORT - REPORT_EXECUTED);
+}
+
 void StubProcess::set_bases(uint64_t fs, uint64_t gs) {
   control()->fs = fs;
   control()->gs = gs;

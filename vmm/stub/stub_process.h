@@ -73,7 +73,10 @@ class StubProcess {
   Report report() const;
   void set_bases(uint64_t fs, uint64_t gs);
   void set_frame(uint32_t context_offset) { control()->frame = context_offset; }
-  void set_fsgsbase() { control()->fsgsbase = 1; }
+  void enable_fsgsbase() { control()->fsgsbase = 1; }
+  bool fsgsbase() const { return control()->fsgsbase != 0; }
+  // Forgets what the program of the previous address space left.
+  void wipe_report();
 
   void kick() const;  // async-signal-safe, any thread
   void kill() const;  // any thread; ends every wait with Died

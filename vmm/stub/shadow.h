@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one stub has mapped, and what it should have: the difference becomes commands at its next run.
+//
+// For each page there is at most one command in a batch, the one that leads to the latest wish.  The sandbox rests on
+// that: a stub can execute a command of the current batch twice, but not one that has been superseded.
+//
+// Pure: no I/O, no locks.  Addresses and rights have been checked by the caller.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "guest_abi/hypercall.h"
+#include "vmm/stub/stub_layout.h"
+
+namespace pando::stub {
+
+class Shadow {
+ public:
+  // Whether the stub can still reach something that it must not: then its user code may not run before the next batch.
+  enum class Revokes : uint8_t { No, Yes };
+
+  void map(uint64_t va, uint64_t gpa, uint64_t bytes, unsigned prot);
+  Revokes unmap(uint64_t va, uint64_t bytes);
+  // Narrows [from, to) to what is listed.
+  Revokes resync(uint64_t from, uint64_t to, std::span<const pando_resync_entry> entries);
+  // Drops everything.
+  Revokes clear();
+  // The stub has turned out not to have this page: what should be there is mapped anew.
+  void forget(uint64_t va);
+
+  // What the stub has mapped at va since its last batch.
+  struct Page {
+    uint64_t gpa;
+    unsigned prot;  // PANDO_PROT_*
+  };
+  std::optional<Page> mapped(uint64_t va) const;
+  // The pages around va, at most `reach` to each side, that are mapped linearly with it and with the same rights.
+  std::pair<uint64_t, uint64_t> window(uint64_t va, uint64_t reach) const;
+
+  // A run of pages that the batch maps: to be registered and installed.
+  struct Run {
+    uint64_t va, gpa, bytes;
+    unsigned prot;
+  };
+  struct Batch {
+    uint32_t commands = 0;
+    bool more = false;  // did not fit: another batch is needed before user code may run
+  };
+  // Writes mmap, munmap and mprotect commands and appends the mapped runs, for each of which the caller may write two
+  // more commands: all together at most `capacity`.
+  Batch take(std::span<stub_command> out, std::vector<Run>& runs);
+
+ private:
+  static constexpr uint64_t kLeafShift = 21, kLeafPages = 512;
+  // Beyond this, everything is dropped: bounds the memory that a guest can make this side use (8 KiB each).
+  static constexpr size_t kLeavesMax = 16384;
+
+  using Entry = uint64_t;  // gpa | prot; 0: nothing
+  struct Leaf {
+    std::array<Entry, kLeafPages> want{}, have{};
+  };
+  using Leaves = std::map<uint64_t, std::unique_ptr<Leaf>>;
+
+  Leaf& leaf_at(uint64_t va);
+  const Leaf* find_leaf(uint64_t va) const;
+  void mark(uint64_t from, uint64_t to);
+  void merge_dirty();
+  // Calls f(va, want, have) for each page of [from, to) in a leaf.
+  template <class F>
+  void for_pages(uint64_t from, uint64_t to, F f);
+  class BatchWriter;
+
+  Leaves leaves_;
+  mutable uint64_t cached_index_ = ~uint64_t{0};
+  mutable Leaf* cached_leaf_ = nullptr;
+  std::vector<std::pair<uint64_t, uint64_t>> dirty_;
+  bool drop_all_ = false;
+};
+
+}  // namespace pando::stub

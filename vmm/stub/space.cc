@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/stub/space.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace pando::stub {
+
+namespace {
+
+constexpr unsigned long kHwcap2Fsgsbase = 2;
+constexpr auto kWatchPeriod = std::chrono::seconds(1);
+
+}  // namespace
+
+std::shared_ptr<Stub> Space::acquire_any(uint64_t tick) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& stub : stubs_) {
+    if (stub->try_acquire(mm_, tick)) return stub;
+  }
+  return nullptr;
+}
+
+void Space::add(std::shared_ptr<Stub> stub) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(stubs_, [&](const auto& s) { return s->dead() || s == stub || !s->serves(mm_); });
+  stubs_.push_back(std::move(stub));
+}
+
+std::vector<std::shared_ptr<Stub>> Space::stubs() {
+  const std::lock_guard lock(mutex_);
+  return stubs_;
+}
+
+StubTable::StubTable(dsm::NodeClient& client, const Options& options, Counters& counters)
+    : nursery_(client.ram_fd()),
+      shared_{client, options.install, counters},
+      stubs_max_(std::max(options.stubs_max, options.vcpus)),
+      unresponsive_ns_(int64_t{options.unresponsive_ms} * 1'000'000),
+      fsgsbase_((getauxval(AT_HWCAP2) & kHwcap2Fsgsbase) != 0) {
+  // The first stub shows where the host's signal frames lie, before any user code can have touched one.
+  auto first = std::make_shared<Stub>(nursery_.make(), shared_);
+  layout_ = FrameLayout(first->stack(), first->process().first_context());
+  first->adopt_layout(layout_, fsgsbase_);
+  count(counters.stubs_made);
+  all_.push_back(first);
+  free_.push_back(std::move(first));
+  watchdog_ = std::thread([this] { watch(); });
+}
+
+StubTable::~StubTable() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  end_.notify_all();
+  watchdog_.join();
+}
+
+void StubTable::watch() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  pthread_setname_np(pthread_self(), "stub-watchdog");
+  std::unique_lock lock(mutex_);
+  while (!end_.wait_for(lock, kWatchPeriod, [this] { return ending_; })) {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    const int64_t now = t.tv_sec * 1'000'000'000 + t.tv_nsec;
+    for (const auto& stub : all_) stub->kill_if_unresponsive(now, unresponsive_ns_);
+  }
+}
+
+std::shared_ptr<Space> StubTable::find(MmId mm) {
+  const std::lock_guard lock(mutex_);
+  const auto it = spaces_.find(mm);
+  return it == spaces_.end() ? nullptr : it->second;
+}
+
+std::shared_ptr<Space> StubTable::find_or_make(MmId mm) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<Space>& space = spaces_[mm];
+  if (!space) space = std::make_shared<Space>(mm);
+  return space;
+}
+
+std::shared_ptr<Stub> StubTable::acquire(Space& space) {
+  for (;;) {
+    if (auto stub = space.acquire_any(tick())) return stub;
+    std::shared_ptr<Stub> stub = take_free();
+    if (!stub) stub = make();
+    if (!stub->assign(space.mm(), layout_)) continue;  // died while it was free
+    space.add(stub);
+    // Another vCPU of this address space may have been faster; then there is one more soon.
+    if (stub->try_acquire(space.mm(), tick())) return stub;
+  }
+}
+
+std::shared_ptr<Stub> StubTable::take_free() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(free_, [](const auto& s) { return s->dead(); });
+  if (free_.empty()) return nullptr;
+  std::shared_ptr<Stub> stub = std::move(free_.back());
+  free_.pop_back();
+  return stub;
+}
+
+std::shared_ptr<Stub> StubTable::make() {
+  for (;;) {
+    {
+      const std::lock_guard lock(mutex_);
+      std::erase_if(all_, [](const auto& s) { return s->dead(); });
+      if (all_.size() < static_cast<size_t>(stubs_max_)) break;
+      evict_one();
+    }
+    if (auto stub = take_free()) return stub;
+  }
+  auto stub = std::make_shared<Stub>(nursery_.make(), shared_);
+  if (stub->process().first_context() != layout_.context()) throw HostError("signal frame of a new stub", EPROTO);
+  stub->adopt_layout(layout_, fsgsbase_);
+  count(shared_.counters.stubs_made);
+  const std::lock_guard lock(mutex_);
+  all_.push_back(stub);
+  return stub;
+}
+
+// mutex_ is held.  Takes the stub of the least recently used address space that is not running.
+void StubTable::evict_one() {
+  std::vector<std::shared_ptr<Stub>> by_age = all_;
+  std::sort(by_age.begin(), by_age.end(),
+            [](const auto& a, const auto& b) { return a->last_used() < b->last_used(); });
+  for (const auto& stub : by_age) {
+    const MmId mm = stub->serving();
+    if (mm == MmId{} || stub->detach(mm, Stub::WhenOwned::Refuse) != Stub::Detach::Done) continue;
+    count(shared_.counters.stubs_evicted);
+    free_.push_back(stub);
+    return;
+  }
+}
+
+void StubTable::release(const std::shared_ptr<Stub>& stub) {
+  if (stub->release()) return;
+  const std::lock_guard lock(mutex_);
+  free_.push_back(stub);
+}
+
+void StubTable::free(MmId mm) {
+  const std::lock_guard lock(mutex_);
+  const auto it = spaces_.find(mm);
+  if (it == spaces_.end()) return;
+  for (const auto& stub : it->second->stubs()) {
+    if (stub->detach(mm, Stub::WhenOwned::AtRelease) == Stub::Detach::Done) free_.push_back(stub);
+  }
+  spaces_.erase(it);
+}
+
+}  // namespace pando::stub

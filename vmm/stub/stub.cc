@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/stub/stub.h"
+
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include <asm/prctl.h>
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "vmm/stub/uffd_constants.h"
+
+namespace pando::stub {
+
+namespace {
+
+// The stub finishes a batch without user code in between, so spin for it a little and then sleep.
+constexpr uint32_t kBatchRounds = 200;
+// Mappings closer than this to each other are registered by one call.
+constexpr uint64_t kRegisterGap = 64 * kPageSize;
+constexpr uint64_t kFaultAroundPages = 15;
+constexpr size_t kLockedPagesMax = 64;  // held by one vCPU thread for one batch
+constexpr uint64_t kUffdModes =
+    UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR | UFFDIO_REGISTER_MODE_WP;
+
+int64_t now_ns() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1'000'000'000 + t.tv_nsec;
+}
+
+void write_command(stub_command& c, uint64_t number, std::initializer_list<uint64_t> arguments, uint64_t flags = 0) {
+  c.number = number;
+  std::copy(arguments.begin(), arguments.end(), c.argument);
+  std::fill(c.argument + arguments.size(), std::end(c.argument), 0);
+  c.flags = flags;
+}
+
+void write_ioctl(stub_command& c, uint64_t request, std::initializer_list<uint64_t> payload, uint64_t flags) {
+  write_command(c, SYS_ioctl, {STUB_FD_UFFD, request, STUB_REPORT + REPORT_PAYLOAD}, flags);
+  std::copy(payload.begin(), payload.end(), c.payload);
+}
+
+}  // namespace
+
+Stub::Stub(NewStub born, const StubShared& shared) : shared_(shared), process_(std::move(born)) {}
+
+void Stub::prove_locked() {
+  if (stop_ == Stop::Claimed) stop_ = process_.prove();
+  if (stop_ == Stop::Died) dead_.store(true, std::memory_order_release);
+}
+
+bool Stub::assign(MmId mm, const FrameLayout& layout) {
+  const std::lock_guard lock(mutex_);
+  CHECK(mm_ == MmId{} && !owned_);
+  // The former program may only have claimed that it stopped.
+  prove_locked();
+  if (dead()) return false;
+  SignalFrame(layout, process_.stack()).wipe();
+  process_.wipe_report();
+  set_fs_.reset();
+  set_gs_.reset();
+  mm_ = mm;
+  return true;
+}
+
+MmId Stub::serving() {
+  const std::lock_guard lock(mutex_);
+  return mm_;
+}
+
+void Stub::adopt_layout(const FrameLayout& layout, bool fsgsbase) {
+  process_.set_frame(layout.context_offset());
+  if (fsgsbase) process_.enable_fsgsbase();
+}
+
+Stub::Detach Stub::detach(MmId mm, WhenOwned when_owned) {
+  const std::lock_guard lock(mutex_);
+  if (mm_ != mm) return Detach::NotMine;
+  if (owned_) {
+    if (when_owned == WhenOwned::AtRelease) detach_on_release_ = true;
+    return Detach::Owned;
+  }
+  shadow_.clear();
+  mm_ = MmId{};
+  return Detach::Done;
+}
+
+void Stub::map(MmId mm, const Shadow::Run& run) {
+  const std::lock_guard lock(mutex_);
+  if (mm_ == mm) shadow_.map(run.va, run.gpa, run.bytes, run.prot);
+}
+
+std::optional<uint64_t> Stub::revoke(MmId mm, const std::function<Shadow::Revokes(Shadow&)>& change) {
+  const std::lock_guard lock(mutex_);
+  if (mm_ != mm || change(shadow_) == Shadow::Revokes::No) return std::nullopt;
+  if (!in_user_) {
+    prove_locked();
+    return std::nullopt;
+  }
+  awaiting_++;
+  count(shared_.counters.parks);
+  kick();
+  return stops_;
+}
+
+void Stub::await_parked(uint64_t ticket) {
+  std::unique_lock lock(mutex_);
+  parked_.wait(lock, [&] { return stops_ != ticket || !in_user_; });
+  awaiting_--;
+}
+
+void Stub::kick() {
+  int64_t none = 0;
+  kicked_ns_.compare_exchange_strong(none, now_ns(), std::memory_order_relaxed);
+  process_.kick();
+}
+
+void Stub::kill_if_unresponsive(int64_t now, int64_t limit_ns) {
+  const int64_t since = kicked_ns_.load(std::memory_order_relaxed);
+  if (since == 0 || now - since < limit_ns) return;
+  count(shared_.counters.violations);
+  process_.kill();
+}
+
+bool Stub::try_acquire(MmId mm, uint64_t tick) {
+  const std::lock_guard lock(mutex_);
+  if (mm_ != mm || owned_ || dead()) return false;
+  owned_ = true;
+  last_used_.store(tick, std::memory_order_relaxed);
+  return true;
+}
+
+bool Stub::release() {
+  const std::lock_guard lock(mutex_);
+  owned_ = false;
+  if (!detach_on_release_) return true;
+  detach_on_release_ = false;
+  shadow_.clear();
+  mm_ = MmId{};
+  return false;
+}
+
+void Stub::set_bases(uint64_t fs, uint64_t gs) {
+  fs_ = fs;
+  gs_ = gs;
+  process_.set_bases(fs, gs);
+}
+
+void Stub::stopped_locked(Stop stop) {
+  stop_ = stop;
+  stops_++;
+  in_user_ = false;
+  if (stop == Stop::Died) dead_.store(true, std::memory_order_release);
+  if (awaiting_ == 0) return;
+  prove_locked();
+  parked_.notify_all();
+}
+
+bool Stub::run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin spin) {
+  uint32_t commands = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    commands = prepare_locked();
+    if (dead()) return false;
+    in_user_ = true;
+  }
+  const uint32_t after = !locked_.empty() && spin.vmm_rounds == 0 ? STUB_TELL : STUB_RESUME;
+  kick_target.store(this);  // before the load of pending; partner: kick() after the change of pending
+  if (__atomic_load_n(&pending, __ATOMIC_SEQ_CST) != 0) kick();
+  const std::function<void()> on_done = [this] {
+    process_.void_commands();
+    unlock_pages();
+  };
+  process_.go({.commands = commands, .after = after, .spin = spin.stub_rounds});
+  const Stop stop = process_.wait_stop(spin.vmm_rounds, locked_.empty() ? nullptr : &on_done);
+  kick_target.store(nullptr);
+  kicked_ns_.store(0, std::memory_order_relaxed);
+  unlock_pages();
+  const std::lock_guard lock(mutex_);
+  stopped_locked(stop);
+  return !dead();
+}
+
+void Stub::reset() {
+  const std::lock_guard lock(mutex_);
+  count(shared_.counters.resets);
+  shadow_.clear();
+  prove_locked();
+}
+
+std::optional<Stub::FaultPlace> Stub::fault_place(uint64_t va) {
+  const std::lock_guard lock(mutex_);
+  const std::optional<Shadow::Page> page = shadow_.mapped(va);
+  if (!page) return std::nullopt;
+  const auto [start, end] = shadow_.window(va, kFaultAroundPages);
+  return FaultPlace{*page, start, end};
+}
+
+void Stub::forget(uint64_t va) {
+  const std::lock_guard lock(mutex_);
+  shadow_.forget(va);
+}
+
+uint32_t Stub::prepare_locked() {
+  for (;;) {
+    bool more = false;
+    const uint32_t commands = write_batch(more);
+    if (!more || dead()) return commands;
+    process_.go({.commands = commands, .after = STUB_STOP, .spin = kBatchRounds});
+    stop_ = process_.wait_stop(kBatchRounds);
+    process_.void_commands();
+    unlock_pages();
+    // User code cannot have run, so this proof is for a stub that died or reports a failed command.
+    prove_locked();
+    if (!dead() && process_.report().signal == STUB_COMMAND_FAILED) {
+      count(shared_.counters.resets);
+      shadow_.clear();
+    }
+  }
+}
+
+uint32_t Stub::write_batch(bool& more) {
+  runs_.clear();
+  uint32_t used = write_bases(0);
+  const Shadow::Batch batch = shadow_.take({process_.commands() + used, STUB_COMMANDS_MAX - used}, runs_);
+  used += batch.commands;
+  more = batch.more;
+  used = write_registrations(used);
+  if (shared_.install == Install::Eager) used = write_installs(used);
+  if (used != 0) count(shared_.counters.commands, used);
+  return used;
+}
+
+uint32_t Stub::write_bases(uint32_t used) {
+  if (process_.fsgsbase()) return used;
+  stub_command* commands = process_.commands();
+  if (set_fs_ != fs_) write_command(commands[used++], SYS_arch_prctl, {ARCH_SET_FS, fs_}, STUB_MAY_FAIL);
+  if (set_gs_ != gs_) write_command(commands[used++], SYS_arch_prctl, {ARCH_SET_GS, gs_}, STUB_MAY_FAIL);
+  set_fs_ = fs_;
+  set_gs_ = gs_;
+  return used;
+}
+
+uint32_t Stub::write_registrations(uint32_t used) {
+  for (size_t i = 0; i < runs_.size();) {
+    const uint64_t start = runs_[i].va;
+    uint64_t end = start + runs_[i].bytes;
+    for (i++; i < runs_.size() && runs_[i].va >= end && runs_[i].va - end <= kRegisterGap; i++) {
+      end = runs_[i].va + runs_[i].bytes;
+    }
+    write_ioctl(process_.commands()[used++], UFFDIO_REGISTER, {start, end - start, kUffdModes}, 0);
+  }
+  return used;
+}
+
+uint32_t Stub::write_installs(uint32_t used) {
+  stub_command* commands = process_.commands();
+  if (shared_.client.layout().solo()) {
+    // Alone, a page never leaves.  What was never written is a hole; its first access faults.
+    for (const Shadow::Run& run : runs_) {
+      write_ioctl(commands[used++], UFFDIO_CONTINUE, {run.va, run.bytes, 0}, STUB_MAY_FAIL);
+    }
+    return used;
+  }
+  // Pages are locked in ascending order, over all runs.
+  std::sort(runs_.begin(), runs_.end(), [](const auto& a, const auto& b) { return a.gpa < b.gpa; });
+  for (const Shadow::Run& run : runs_) {
+    const Shadow::Run part = lock_pages(run);
+    if (part.bytes == 0) continue;
+    const uint64_t mode = (part.prot & PANDO_PROT_WRITE) != 0 ? 0 : UFFDIO_CONTINUE_MODE_WP;
+    write_ioctl(commands[used++], UFFDIO_CONTINUE, {part.va, part.bytes, mode}, STUB_MAY_FAIL);
+  }
+  return used;
+}
+
+// The first stretch of the run whose pages are here with the right that the mapping has.
+Shadow::Run Stub::lock_pages(const Shadow::Run& run) {
+  const dsm::Access access =
+      (run.prot & PANDO_PROT_WRITE) != 0 ? dsm::Access::Write : dsm::Access::Read;
+  Shadow::Run part{run.va, run.gpa, 0, run.prot};
+  for (uint64_t offset = 0; offset < run.bytes && locked_.size() < kLockedPagesMax; offset += kPageSize) {
+    const PageId page = page_of(GuestPhys(run.gpa + offset));
+    if (shared_.client.lock_for_map(page, access)) {
+      locked_.push_back(page);
+      if (part.bytes == 0) part = {run.va + offset, run.gpa + offset, 0, run.prot};
+      part.bytes += kPageSize;
+    } else if (part.bytes != 0) {
+      break;
+    }
+  }
+  return part;
+}
+
+void Stub::unlock_pages() {
+  for (const PageId page : locked_) shared_.client.unlock_mapped(page);
+  locked_.clear();
+}
+
+}  // namespace pando::stub

@@ -29,6 +29,7 @@ constexpr int kAllowed[] = {
     SCMP_SYS(gettid), SCMP_SYS(getcpu), SCMP_SYS(getrandom), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(exit),
     SCMP_SYS(exit_group), SCMP_SYS(membarrier), SCMP_SYS(prlimit64), SCMP_SYS(eventfd2), SCMP_SYS(memfd_create),
     SCMP_SYS(ftruncate), SCMP_SYS(unshare),
+    SCMP_SYS(sendmsg), SCMP_SYS(recvmsg),  // requests to the stub nursery
 };
 
 // Nobody in the VMM calls these: whoever does is not the VMM any more.

@@ -21,7 +21,7 @@
  *    72     4  vcpu_count       1 .. PANDO_VCPUS_MAX
  *    76     4  device_count     0: no device is defined yet
  *    80     8  loops_per_second  delay loop iterations per second, agreed over the cluster
- *    88     8  reserved, 0
+ *    88     8  xfeatures        features (XCR0 bits) that the xsave image has room for; bits 0 and 1 are implied
  *    96   16*PANDO_NODES_MAX  ranges: guest-physical RAM of each node, ascending, adjacent, page-aligned
  *   352    1*PANDO_VCPUS_MAX  vcpu_node: node of each vCPU
  *   416    1*256              distance[a * PANDO_NODES_MAX + b]: NUMA distance, 10 = local
@@ -64,7 +64,7 @@ struct pando_boot {
 	pando_u32 vcpu_count;
 	pando_u32 device_count;
 	pando_u64 loops_per_second;
-	pando_u64 reserved;
+	pando_u64 xfeatures;
 	struct pando_node_range ranges[PANDO_NODES_MAX];
 	pando_u8 vcpu_node[PANDO_VCPUS_MAX];
 	pando_u8 distance[PANDO_NODES_MAX * PANDO_NODES_MAX];

@@ -25,7 +25,7 @@ constexpr uint64_t kX87 = 1, kSse = 2;
 
 // EFLAGS that user code owns: CF PF AF ZF SF TF DF OF AC ID.
 constexpr uint64_t kUserFlags = 0x240dd5;
-constexpr uint64_t kInterruptFlag = 0x200;
+constexpr uint64_t kFixedFlags = 0x202;  // IF, and the bit that is always set
 constexpr uint64_t kSegments = PANDO_CS | uint64_t{PANDO_SS} << 48;  // cs, gs, fs, ss
 
 // struct ucontext of the kernel: up to and with its 8-byte signal mask.
@@ -126,7 +126,7 @@ void SignalFrame::load(const UserRegs& regs, const uint8_t* fpu) {
   set(REG_R12, regs.r12), set(REG_R13, regs.r13), set(REG_R14, regs.r14), set(REG_R15, regs.r15);
   set(REG_RDI, regs.di), set(REG_RSI, regs.si), set(REG_RBP, regs.bp), set(REG_RBX, regs.bx);
   set(REG_RDX, regs.dx), set(REG_RAX, regs.ax), set(REG_RCX, regs.cx), set(REG_RSP, regs.sp);
-  set(REG_RIP, regs.ip), set(REG_EFL, (regs.flags & kUserFlags) | kInterruptFlag);
+  set(REG_RIP, regs.ip), set(REG_EFL, (regs.flags & kUserFlags) | kFixedFlags);
   set(REG_CSGSFS, kSegments);
   uc->uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(layout_->fpstate_);
   store_at(stack_ + layout_->context_offset_ + kMaskOffset, uint64_t{0});
@@ -155,7 +155,7 @@ void SignalFrame::store(UserRegs& regs, uint8_t* fpu) const {
           .orig_ax = ~uint64_t{0},
           .ip = get(REG_RIP),
           .cs = PANDO_CS,
-          .flags = (get(REG_EFL) & kUserFlags) | kInterruptFlag,
+          .flags = (get(REG_EFL) & kUserFlags) | kFixedFlags,
           .sp = get(REG_RSP),
           .ss = PANDO_SS};
   layout_->fpu_.to_guest(fpu, stack_ + layout_->fpstate_offset_);

@@ -37,7 +37,7 @@ class NodeSet {
     return NodeSet(static_cast<uint16_t>((1u << nodes) - 1));
   }
 
-  constexpr bool has(NodeId n) const { return (bits_ >> n.value()) & 1; }
+  constexpr bool has(NodeId n) const { return n.value() < kNodesMax && (bits_ >> n.value()) & 1; }
   constexpr bool empty() const { return bits_ == 0; }
   constexpr int size() const { return std::popcount(bits_); }
   constexpr void add(NodeId n) { bits_ = static_cast<uint16_t>(bits_ | (1u << n.value())); }

@@ -95,9 +95,11 @@ long run_user(Machine& m, Vcpu& v, const Arguments& x) {
   if (!m.memory().contains_virtual(user->regs, sizeof(stub::UserRegs)) ||
       !m.memory().contains_virtual(user->fpu, m.fpu_bytes()))
     return -EFAULT;
-  const long exit =
-      m.address_spaces().run_user(v.run, MmId(x.a), *user, reinterpret_cast<stub::UserRegs*>(user->regs),
-                                  reinterpret_cast<uint8_t*>(user->fpu));
+  long exit;
+  do {
+    exit = m.address_spaces().run_user(v.run, MmId(x.a), *user, reinterpret_cast<stub::UserRegs*>(user->regs),
+                                       reinterpret_cast<uint8_t*>(user->fpu));
+  } while (m.debugger().on_user_exit(v, MmId(x.a), *user, exit));
   m.memory().copy_to_guest(x.b, &*user, sizeof *user);
   return exit;
 }
@@ -143,8 +145,12 @@ long pando_hypercall(long number, long a, long b, long c, long d, long e) {
   using namespace pando::vmm;
   Vcpu* vcpu = this_vcpu();
   const auto u = [](long value) { return static_cast<uint64_t>(value); };
+  vcpu->debug.in_hypercall = true;
   try {
-    return dispatch(*vcpu->machine, *vcpu, number, {u(a), u(b), u(c), u(d), u(e)});
+    const long result = dispatch(*vcpu->machine, *vcpu, number, {u(a), u(b), u(c), u(d), u(e)});
+    vcpu->debug.in_hypercall = false;  // before the look at attention; partner: Debugger::on_attention()
+    if (vcpu->debug.attention()) arm_trap_flag(vcpu->debug);
+    return result;
   } catch (const std::exception& error) {
     vcpu->machine->fail(error.what());
   }

@@ -67,12 +67,14 @@ Machine::Machine(const Options& options, std::unique_ptr<dsm::NodeClient> client
       memory_(*client_),
       console_(*client_),
       shootdown_(*client_, memory_, spaces_),
-      vcpus_(client_->layout().vcpu_node.size()) {
+      vcpus_(client_->layout().vcpu_node.size()),
+      debugger_(*client_, memory_, vcpus_) {
   int index = 0;
   for (size_t i = 0; i < vcpus_.size(); ++i) {
     const VcpuId id(static_cast<uint16_t>(i));
     if (is_local(id)) vcpus_[i] = std::make_unique<Vcpu>(this, id, index++);
   }
+  if (options.wait_debugger) debugger_.stop_at_start();
   load(options);
 }
 
@@ -124,6 +126,7 @@ bool Machine::on_message(dsm::FabricMessage message) {
     case FabricKind::MmFree:
     case FabricKind::KernelUnmap: shootdown_.on_request(std::move(message)); break;
     case FabricKind::Ack: shootdown_.on_ack(message); break;
+    case FabricKind::Debug: debugger_.on_message(std::move(message)); break;
     case FabricKind::ConsoleIn: on_console_input(message); break;
     case FabricKind::Start:
       if (client_->layout().self == NodeId(0))
@@ -217,7 +220,7 @@ long Machine::idle(Vcpu& vcpu) {
   spaces_.enter_idle(vcpu.run);
   vcpu.wake.store(0);
   vcpu.idle.store(true);  // before the load of pending; partner: raise() sets pending, then loads idle
-  while (!vcpu.pending().load()) {
+  while (!vcpu.pending().load() && !vcpu.debug.attention()) {
     futex_wait(vcpu.wake, 0, kIdleLimit);
     vcpu.wake.store(0);
   }

@@ -14,6 +14,7 @@
 
 #include "dsm/client/node_client.h"
 #include "vmm/console.h"
+#include "vmm/debug/debugger.h"
 #include "vmm/guest_memory.h"
 #include "vmm/options.h"
 #include "vmm/shootdown.h"
@@ -42,6 +43,7 @@ class Machine {
   stub::AddressSpaces& address_spaces() { return spaces_; }
   Shootdown& shootdown() { return shootdown_; }
   Console& console() { return console_; }
+  Debugger& debugger() { return debugger_; }
   unsigned vcpu_count() const { return static_cast<unsigned>(vcpus_.size()); }
   uint32_t fpu_bytes() const { return spaces_.fpu_bytes(); }
   const GuestEntries& entries() const { return entries_; }
@@ -75,6 +77,7 @@ class Machine {
   Console console_;
   Shootdown shootdown_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;  // by id; nullptr for those of other nodes
+  Debugger debugger_;
   GuestEntries entries_{};
   uint64_t kernel_entry_ = 0;
 };

@@ -36,6 +36,7 @@ Options parse_options(int argc, char** argv) {
   app.add_option("--hand-over", options.hand_over, "how vCPU and user code wait for each other")
       ->transform(CLI::CheckedTransformer(std::map<std::string, stub::HandOver>{
           {"adaptive", stub::HandOver::Adaptive}, {"spin", stub::HandOver::Spin}, {"block", stub::HandOver::Block}}));
+  app.add_flag("--wait-debugger", options.wait_debugger, "stop before the first instruction until a debugger resumes");
   app.add_flag("--no-sandbox", no_sandbox, "leave the VMM without its seccomp filter (debugging)");
   try {
     app.parse(argc, argv);

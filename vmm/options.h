@@ -19,6 +19,7 @@ struct Options {
   std::string log_level = "info";
   std::string node_name = "node";
   bool sandbox = true;
+  bool wait_debugger = false;  // stay stopped until `pando gdb` lets go
   stub::HandOver hand_over = stub::HandOver::Adaptive;
 };
 

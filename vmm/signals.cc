@@ -78,9 +78,10 @@ void on_attention(int signal, siginfo_t*, void* opaque) {
   const int saved_errno = errno;
   if (signal == kTimerSignal) vcpu->pending().fetch_or(uint64_t{1} << PANDO_VEC_TIMER);
   vcpu->wake.store(1, std::memory_order_relaxed);
+  vcpu->machine->debugger().on_attention(*vcpu, context);
   if (in_guest(vcpu, context)) {
     const uint64_t entry = vcpu->machine->entries().irq;
-    if (vcpu->block.irq_on && vcpu->pending().load() && entry) push_frame(vcpu, context, entry, {});
+    if (Debugger::may_interrupt(*vcpu) && vcpu->block.irq_on && vcpu->pending().load() && entry) push_frame(vcpu, context, entry, {});
   } else {
     stub::AddressSpaces::kick(vcpu->run);
   }
@@ -112,13 +113,14 @@ void on_bus(int signal, siginfo_t* info, void* opaque) {
   const int saved_errno = errno;
   Vcpu* vcpu = this_vcpu();
   const auto address = reinterpret_cast<uint64_t>(info->si_addr);
-  if (vcpu) {
+  GuestMemory* memory = vcpu ? &vcpu->machine->memory() : Debugger::thread_memory();
+  if (memory) {
     dsm::FaultInfo fault;
     fault.address = address;
     fault.rip = reg(context, REG_RIP);
-    fault.vcpu = vcpu->id;
+    fault.vcpu = vcpu ? vcpu->id : kDebuggerVcpu;
     fault.access = (reg(context, REG_ERR) & kErrorWrite) ? dsm::Access::Write : dsm::Access::Read;
-    if (vcpu->machine->memory().serve_fault(fault)) {
+    if (memory->serve_fault(fault)) {
       errno = saved_errno;
       return;
     }
@@ -129,6 +131,12 @@ void on_bus(int signal, siginfo_t* info, void* opaque) {
 void on_exception(int signal, siginfo_t* info, void* opaque) {
   auto* context = static_cast<ucontext_t*>(opaque);
   Vcpu* vcpu = this_vcpu();
+  if (vcpu && signal == SIGTRAP) {
+    const int saved_errno = errno;
+    const bool ours = vcpu->machine->debugger().on_trap(*vcpu, context);
+    errno = saved_errno;
+    if (ours) return;
+  }
   if (vcpu && vcpu->pushing_frame) report_lost_stack(vcpu, context, info);
   const uint64_t entry = vcpu ? vcpu->machine->entries().trap : 0;
   if (!in_guest(vcpu, context) || !entry) report_host_fault(signal, info, context);

@@ -71,6 +71,8 @@ void adopt_thread(Vcpu& vcpu) {
 }
 
 void enter_guest(Vcpu& vcpu) {
+  // Asked to stop before it ran: the handler runs as soon as the signal is let through.
+  if (vcpu.debug.attention()) syscall(SYS_tgkill, getpid(), vcpu.tid.load(), kKickSignal);
   unblock_vcpu_signals();
   pando_enter_guest(&vcpu.block, vcpu.entry, vcpu.argument);
   __builtin_unreachable();

@@ -15,6 +15,7 @@
 
 #include "base/mapping.h"
 #include "base/types.h"
+#include "vmm/debug/vcpu_debug.h"
 #include "vmm/stub/address_spaces.h"
 
 namespace pando::vmm {
@@ -43,6 +44,7 @@ struct alignas(64) Vcpu {
   uint64_t argument = 0;  // in %rdi
 
   stub::VcpuRun run;  // user mode
+  VcpuDebug debug;
 
   // `index` counts the vCPUs of this node.
   Vcpu(Machine* owner, VcpuId number, int index)

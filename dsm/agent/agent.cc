@@ -65,7 +65,7 @@ UniqueFd take_signals() {
 
 Agent::Agent(NodeConfig config)
     : config_(std::move(config)), events_(config_.self), control_service_(*this, images_, events_, console_),
-      signals_(take_signals()) {}
+      debug_service_(*this), signals_(take_signals()) {}
 
 Agent::~Agent() = default;
 
@@ -84,6 +84,7 @@ void Agent::listen() {
   grpc::ServerBuilder builder;
   builder.AddListeningPort(config_.listen, server_credentials(config_.tls), &port);
   builder.RegisterService(&control_service_);
+  builder.RegisterService(&debug_service_);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   server_ = builder.BuildAndStart();
   if (!server_ || port == 0)
@@ -202,9 +203,19 @@ void Agent::handle(VmmReady&) {
   machine_->client->deliver(FabricKind::Start, config_.self, {});
 }
 
+// While a debugger keeps an ended guest: has the operator, or a signal, asked for the end?
+bool Agent::end_now() {
+  signalfd_siginfo info;
+  if (read(signals_.get(), &info, sizeof info) == sizeof info) return true;
+  while (auto event = mailbox_.take())
+    if (const End* end = std::get_if<End>(&*event); end && end->status.reason() == v1::EXIT_SHUTDOWN) return true;
+  return false;
+}
+
 void Agent::on_vmm_exit() {
   const auto status = machine_->vmm->wait(milliseconds(0));
   if (!status) return;
+  vmm_gone_ = true;
   machine_->client->stop();  // whatever it posted before its end is handled now
   request_end(v1::EXIT_VMM_DIED, static_cast<uint32_t>(WIFEXITED(*status) ? WEXITSTATUS(*status) : 128),
               "the VMM of node " + config_.node_name + " " + describe_wait_status(*status));
@@ -217,6 +228,9 @@ void Agent::begin_end(const v1::ExitStatus& status) {
 }
 
 void Agent::finish() {
+  // A guest that has panicked, or lost its VMM, is kept for the debugger that is looking at it.
+  if (exit_->reason() == v1::EXIT_PANIC || exit_->reason() == v1::EXIT_VMM_DIED)
+    debug_service_.wait_detached([this] { return end_now(); });
   if (machine_) {
     if (machine_->control) machine_->control->header().ended.store(1, std::memory_order_release);
     if (machine_->client) machine_->client->deliver(FabricKind::Shutdown, config_.self, {});
@@ -289,6 +303,57 @@ void Agent::console_input(uint8_t port, const std::string& bytes, bool end_of_fi
   }
 }
 
+// --- debugger (gRPC threads)
+
+bool Agent::debug_to_vmm(std::span<const uint8_t> message) {
+  const Machine* machine = machine_view_.load(std::memory_order_acquire);
+  if (!machine || !machine->client || vmm_gone_) return false;
+  return machine->client->deliver(FabricKind::Debug, config_.self, message);
+}
+
+bool Agent::debug_read_page(PageId page, std::span<uint8_t, kPageSize> out) {
+  const Machine* machine = machine_view_.load(std::memory_order_acquire);
+  if (!machine || page.value() >= machine->control->page_count()) return false;
+  PageWord& word = machine->control->word(page);
+  uint32_t bits = 0;
+  // A VMM that died may have left the lock behind: nobody changes the page then.
+  const bool locked = word.try_lock(bits);
+  if (!locked && !vmm_gone_) return false;
+  if (!locked) bits = word.peek();
+  const bool here = PageWord::right_of(bits) != Right::None;
+  if (here && (bits & PageWord::kPresent))
+    machine->memory->read(page, out.data());
+  else
+    std::fill(out.begin(), out.end(), uint8_t{0});
+  if (locked) word.unlock(bits);
+  return here;
+}
+
+void Agent::debug_page(PageId page, v1::DebugPage& reply) {
+  const Machine* machine = machine_view_.load(std::memory_order_acquire);
+  if (!machine || page.value() >= machine->control->page_count()) return;
+  const uint32_t bits = machine->control->word(page).peek();
+  static constexpr const char* kRights[] = {"I", "S", "M", "?"};
+  reply.set_cache_state(kRights[static_cast<uint32_t>(PageWord::right_of(bits)) & 3]);
+  reply.set_present(bits & PageWord::kPresent);
+  reply.set_mapped(bits & PageWord::kMapped);
+}
+
+void Agent::debug_node(v1::DebugNode& reply) {
+  reply.set_node(config_.self.value());
+  reply.set_name(config_.node_name);
+  reply.set_vcpus(config_.vcpus);
+  const Machine* machine = machine_view_.load(std::memory_order_acquire);
+  if (!machine || !machine->control) return;
+  const ControlHeader& header = machine->control->header();
+  reply.set_vmm_running(machine->vmm && !vmm_gone_);
+  reply.set_ram_start(header.nodes[config_.self.value()].start);
+  reply.set_ram_bytes(header.nodes[config_.self.value()].bytes);
+  uint32_t first = 0;
+  while (first < header.vcpu_count && header.vcpu_node[first] != config_.self.value()) ++first;
+  reply.set_first_vcpu(first);
+}
+
 // --- the VMM ("requests" thread)
 
 void Agent::on_fetch(PageId page, Access, VcpuId) {
@@ -306,6 +371,7 @@ void Agent::on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> p
       if (!payload.empty())
         console_.append(payload[0], {reinterpret_cast<const char*>(payload.data()) + 1, payload.size() - 1});
       break;
+    case FabricKind::Debug: debug_service_.on_vmm_message(payload); break;
     case FabricKind::Ready: (void)mailbox_.post(VmmReady{}); break;
     default:
       if (to == config_.self && static_cast<uint16_t>(kind) < static_cast<uint16_t>(FabricKind::Power))

@@ -16,6 +16,7 @@
 #include "dsm/agent/client_link.h"
 #include "dsm/agent/console_hub.h"
 #include "dsm/agent/control_service.h"
+#include "dsm/agent/debug_service.h"
 #include "dsm/agent/event_log.h"
 #include "dsm/agent/guest_memory.h"
 #include "dsm/agent/image_store.h"
@@ -36,7 +37,7 @@ enum AgentExit : int {
   kExitStartFailed = 6,
 };
 
-class Agent final : private ControlBackend, private ClientHandler {
+class Agent final : private ControlBackend, private DebugBackend, private ClientHandler {
  public:
   explicit Agent(NodeConfig config);
   ~Agent() override;
@@ -59,6 +60,12 @@ class Agent final : private ControlBackend, private ClientHandler {
   void faults(const v1::FaultsRequest& request, v1::FaultsReply& reply) override;
   void console_input(uint8_t port, const std::string& bytes, bool end_of_file) override;
 
+  // DebugBackend, on gRPC threads.
+  bool debug_to_vmm(std::span<const uint8_t> message) override;
+  bool debug_read_page(PageId page, std::span<uint8_t, kPageSize> out) override;
+  void debug_page(PageId page, v1::DebugPage& reply) override;
+  void debug_node(v1::DebugNode& reply) override;
+
   // ClientHandler, on the "requests" thread.
   void on_fetch(PageId page, Access access, VcpuId vcpu) override;
   void on_preloaded(PageId first, uint32_t pages) override;
@@ -76,6 +83,7 @@ class Agent final : private ControlBackend, private ClientHandler {
   void start_vmm();
   void begin_end(const v1::ExitStatus& status);
   void finish();
+  bool end_now();
   void on_vmm_exit();
   void set_deadline(std::chrono::milliseconds limit, const std::string& what, v1::ExitReason reason);
 
@@ -87,10 +95,12 @@ class Agent final : private ControlBackend, private ClientHandler {
   ImageStore images_;
   ConsoleHub console_;
   ControlService control_service_;
+  DebugService debug_service_;
   Mailbox<MailboxEvent> mailbox_{1024};
   std::unique_ptr<grpc::Server> server_;
   UniqueFd signals_;
   std::atomic<bool> planned_{false};
+  std::atomic<bool> vmm_gone_{false};
 
   // Made by bring_up() on the main thread; other threads reach it through machine_view_ (release / acquire).
   struct Machine;

@@ -4,6 +4,7 @@
 All three give a Result; nothing is left behind, time-outs included.
 """
 import contextlib
+import ctypes
 import dataclasses
 import os
 import signal
@@ -26,11 +27,47 @@ class Result:
     output: str
     errors: str
     seconds: float
+    left: list = dataclasses.field(default_factory=list)  # processes that outlived the command
+
+
+PR_SET_CHILD_SUBREAPER = 36
+LEFT_GRACE_SECONDS = 3
+
+
+def _children():
+    found = []
+    for task in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
+            found += [int(pid) for pid in file.read().split()]
+    return found
+
+
+def _leftovers():
+    """Names of processes that the command left behind. They are ours because we are their subreaper; whatever ends
+    within the grace time is fine, the rest is killed."""
+    deadline = time.monotonic() + LEFT_GRACE_SECONDS
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return []
+        if pid == 0 and time.monotonic() > deadline:
+            break
+        if pid == 0:
+            time.sleep(0.02)
+    names = []
+    for pid in _children():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            names.append(f"{file.read().strip()}[{pid}]")
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    return names
 
 
 def _run(command, timeout, stdin=""):
     """Like subprocess.run, but ends the whole process group when the time is over. Without text
     for it, standard input is /dev/null: user-mode-linux takes the end of a pipe for a hang-up."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     begin = time.monotonic()
     source = subprocess.PIPE if stdin else subprocess.DEVNULL
     child = subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE,
@@ -47,7 +84,7 @@ def _run(command, timeout, stdin=""):
             os.killpg(child.pid, signal.SIGKILL)
             out, err = child.communicate()
     return Result(status, out.decode(errors="replace"), err.decode(errors="replace"),
-                  time.monotonic() - begin)
+                  time.monotonic() - begin, _leftovers())
 
 
 class Host:

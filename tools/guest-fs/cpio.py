@@ -13,6 +13,10 @@ import subprocess
 import sys
 
 
+# Debian's merged /usr: these are links, so nothing may be unpacked through them (the kernel would replace the link).
+MERGED = ("bin/", "sbin/", "lib/", "lib64/")
+
+
 class Archive:
     """An archive under construction. Parents of an entry are created as needed; the first entry of a path wins."""
 
@@ -23,6 +27,8 @@ class Archive:
 
     def _member(self, path, mode, data=b"", device=(0, 0)):
         path = path.strip("/")
+        if path.startswith(MERGED):
+            path = "usr/" + path
         if path in self._seen:
             return
         parent = os.path.dirname(path)
@@ -58,15 +64,16 @@ class Archive:
     def device(self, path, mode, major, minor):
         self._member(path, stat.S_IFCHR | mode, device=(major, minor))
 
-    def tree(self, root, skip=()):
-        """Adds everything below the host folder `root`, except paths that start with one of `skip`."""
+    def tree(self, root, skip=(), prefix=""):
+        """Adds everything below the host folder `root`, except paths that start with one of `skip`, below `prefix`."""
         for folder, folders, files in os.walk(root):
             folders.sort()
             for name in sorted(folders + files):
                 source = os.path.join(folder, name)
                 path = os.path.relpath(source, root)
-                if path.startswith(tuple(skip)) if skip else False:
+                if f"{path}/".startswith(tuple(skip)):
                     continue
+                path = os.path.join(prefix, path)
                 status = os.lstat(source)
                 if stat.S_ISLNK(status.st_mode):
                     self.link(path, os.readlink(source))

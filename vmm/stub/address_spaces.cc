@@ -23,9 +23,6 @@ constexpr uint64_t kTrapsMax = 32;
 constexpr uint64_t kProtMask = PANDO_PROT_READ | PANDO_PROT_WRITE | PANDO_PROT_EXEC;
 constexpr int32_t kSysSeccomp = 1;  // SYS_SECCOMP
 
-// Rounds of PAUSE: long enough for a system call of the guest kernel, short against a time slice.
-constexpr uint32_t kSpinRounds = 4000;
-
 int allowed_cpus() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
@@ -90,7 +87,7 @@ class AddressSpaces::Impl {
 Spin AddressSpaces::Impl::spin() const {
   const bool spare = 2 * std::max(1, active_vcpus_.load(std::memory_order_relaxed)) <= cpus_;
   if (options_.hand_over == HandOver::Block || (options_.hand_over == HandOver::Adaptive && !spare)) return {};
-  return {kSpinRounds, kSpinRounds};
+  return {options_.spin_rounds, options_.spin_rounds};
 }
 
 std::shared_ptr<Stub> AddressSpaces::Impl::acquire(VcpuRun& run, MmId mm) {

@@ -45,6 +45,7 @@ enum class Install : uint8_t {
 struct Options {
   int vcpus = 1;  // local vCPUs, 1 .. kVcpusMax
   HandOver hand_over = HandOver::Adaptive;
+  uint32_t spin_rounds = 4000;  // of PAUSE, before a side that may spin sleeps
   Install install = Install::Eager;
   int stubs_max = 512;         // processes; beyond it the least recently used address space loses its stub
   int unresponsive_ms = 10000;  // a stub that ignores a kick for so long is killed

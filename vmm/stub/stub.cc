@@ -49,7 +49,11 @@ void write_ioctl(stub_command& c, uint64_t request, std::initializer_list<uint64
 Stub::Stub(NewStub born, const StubShared& shared) : shared_(shared), process_(std::move(born)) {}
 
 void Stub::prove_locked() {
-  if (stop_ == Stop::Claimed) stop_ = process_.prove();
+  if (stop_ == Stop::Claimed) {
+    kicked_ns_.store(now_ns(), std::memory_order_relaxed);  // for the watchdog
+    stop_ = process_.prove();
+    kicked_ns_.store(0, std::memory_order_relaxed);
+  }
   if (stop_ == Stop::Died) dead_.store(true, std::memory_order_release);
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/stub/address_spaces.h"
 
-#include <sys/time.h>
-
 #include <csignal>
 #include <thread>
 
@@ -235,12 +233,6 @@ TEST_CASE("stub: single-stepping: one instruction at a time") {
   CHECK(g.regs.ip == kCode);
 }
 
-TestCpu* alarmed = nullptr;
-void on_alarm(int) {
-  __atomic_fetch_or(&alarmed->pending, 1, __ATOMIC_SEQ_CST);
-  AddressSpaces::kick(alarmed->run);
-}
-
 TEST_CASE("stub: an interrupt: stops user code that makes no system call") {
   const HandOver how = GENERATE(HandOver::Spin, HandOver::Block);
   Guest g({.hand_over = how});
@@ -249,12 +241,7 @@ TEST_CASE("stub: an interrupt: stops user code that makes no system call") {
   cpu.pending = 1;
   CHECK(g.run_with_code(cpu) == PANDO_EXIT_INTERRUPT);
   cpu.pending = 0;
-  alarmed = &cpu;
-  struct sigaction action {};
-  action.sa_handler = on_alarm;
-  sigaction(SIGALRM, &action, nullptr);
-  const itimerval soon{{0, 0}, {0, 20000}};
-  setitimer(ITIMER_REAL, &soon, nullptr);
+  const KickTimer timer(cpu, 20);
   CHECK(g.run_with_code(cpu) == PANDO_EXIT_INTERRUPT);
   CHECK(g.regs.ip == kCode);
 }

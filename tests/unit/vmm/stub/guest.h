@@ -5,9 +5,11 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -95,6 +97,33 @@ struct TestCpu {
 
 inline constexpr uint64_t kCode = 0x400000, kData = 0x600000, kStack = 0x800000;
 inline constexpr MmId kMm{1};
+
+// Interrupts `cpu` every `period_ms` while it lives.  One at a time.
+class KickTimer {
+ public:
+  KickTimer(TestCpu& cpu, int period_ms) {
+    target() = &cpu;
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+      __atomic_fetch_or(&target()->pending, 1, __ATOMIC_SEQ_CST);
+      AddressSpaces::kick(target()->run);
+    };
+    sigaction(SIGALRM, &action, nullptr);
+    set(period_ms);
+  }
+  ~KickTimer() { set(0); }
+
+ private:
+  static TestCpu*& target() {
+    static TestCpu* cpu;
+    return cpu;
+  }
+  static void set(int period_ms) {
+    const timeval period{0, period_ms * 1000};
+    const itimerval timer{period, period};
+    setitimer(ITIMER_REAL, &timer, nullptr);
+  }
+};
 
 // An address space with one page of code, and the registers of one thread in it.
 class Guest {

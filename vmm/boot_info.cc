@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/boot_info.h"
 
+#include <cpuid.h>
 #include <sys/auxv.h>
 
 #include <cstddef>
@@ -15,6 +16,13 @@ namespace {
 constexpr uint64_t kHwcap2Fsgsbase = 2;
 // Agreed by being fixed.  BogoMIPS in /proc/cpuinfo comes from it; delays read the clock.
 constexpr uint64_t kLoopsPerSecond = 1'000'000'000;
+
+// What Linux gives programs as AT_HWCAP.  Not getauxval(): glibc keeps something else there.
+uint64_t cpuid_features() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  __get_cpuid(1, &a, &b, &c, &d);
+  return d;
+}
 
 void fill_topology(pando_boot& boot, const dsm::ClusterLayout& layout) {
   boot.node_count = static_cast<uint32_t>(layout.nodes.size());
@@ -37,8 +45,8 @@ static_assert(offsetof(pando_boot, initrd_gpa) == 32 && offsetof(pando_boot, ini
 static_assert(offsetof(pando_boot, hwcap) == 48 && offsetof(pando_boot, hwcap2) == 56);
 static_assert(offsetof(pando_boot, fpu_bytes) == 64 && offsetof(pando_boot, node_count) == 68);
 static_assert(offsetof(pando_boot, vcpu_count) == 72 && offsetof(pando_boot, device_count) == 76);
-static_assert(offsetof(pando_boot, loops_per_second) == 80 && offsetof(pando_boot, ranges) == 96);
-static_assert(offsetof(pando_boot, vcpu_node) == 352 && offsetof(pando_boot, distance) == 416);
+static_assert(offsetof(pando_boot, loops_per_second) == 80 && offsetof(pando_boot, xfeatures) == 88);
+static_assert(offsetof(pando_boot, ranges) == 96 && offsetof(pando_boot, vcpu_node) == 352 && offsetof(pando_boot, distance) == 416);
 static_assert(offsetof(pando_boot, node_name) == 672 && sizeof(pando_boot) == 928);
 
 BootInfo make_boot_info(const BootInfoInputs& inputs) {
@@ -55,11 +63,12 @@ BootInfo make_boot_info(const BootInfoInputs& inputs) {
   boot.cmdline_gpa = PANDO_CMDLINE_GPA;
   boot.initrd_gpa = inputs.initrd_at.value();
   boot.initrd_bytes = inputs.initrd_bytes;
-  boot.hwcap = getauxval(AT_HWCAP);
+  boot.hwcap = cpuid_features();
   boot.hwcap2 = getauxval(AT_HWCAP2);
   // User code that writes fs itself loses it where stubs do not carry it over.
   if (!inputs.fsgsbase) boot.hwcap2 &= ~kHwcap2Fsgsbase;
   boot.fpu_bytes = inputs.fpu_bytes;
+  boot.xfeatures = inputs.xfeatures;
   boot.loops_per_second = kLoopsPerSecond;
   fill_topology(boot, *inputs.layout);
   return result;

@@ -18,6 +18,7 @@ struct BootInfoInputs {
   GuestPhys initrd_at{};
   uint64_t initrd_bytes = 0;
   uint32_t fpu_bytes = 0;
+  uint64_t xfeatures = 0;
   bool fsgsbase = false;
 };
 

@@ -101,6 +101,7 @@ void Machine::load(const Options& options) {
   inputs.initrd_at = initrd_at;
   inputs.initrd_bytes = initrd.size();
   inputs.fpu_bytes = fpu_bytes();
+  inputs.xfeatures = spaces_.xfeatures();
   inputs.fsgsbase = spaces_.fsgsbase();
   const BootInfo boot = make_boot_info(inputs);
   client_->preload_home(GuestPhys(PANDO_BOOT_GPA), bytes_of(boot.info));

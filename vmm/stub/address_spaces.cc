@@ -227,6 +227,7 @@ AddressSpaces::AddressSpaces(dsm::NodeClient& client, const Options& options)
 AddressSpaces::~AddressSpaces() = default;
 
 uint32_t AddressSpaces::fpu_bytes() const { return impl_->table_.frame_layout().fpu().bytes(); }
+uint64_t AddressSpaces::xfeatures() const { return impl_->table_.frame_layout().fpu().components(); }
 
 bool AddressSpaces::fsgsbase() const { return impl_->table_.fsgsbase(); }
 

@@ -101,6 +101,8 @@ class AddressSpaces {
 
   // Size of the FPU image of this host (boot.fpu_bytes).
   uint32_t fpu_bytes() const;
+  // Features (XCR0 bits) of which that image has room for the state (boot.xfeatures).
+  uint64_t xfeatures() const;
   // Does user code see FSGSBASE here (PANDO_FEATURE_FSGSBASE, AT_HWCAP2 bit 1)?
   bool fsgsbase() const;
 

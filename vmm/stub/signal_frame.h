@@ -22,6 +22,7 @@ class FpuLayout {
   explicit FpuLayout(const uint8_t* image);
 
   uint32_t bytes() const { return bytes_; }  // with the end marker
+  uint64_t components() const { return components_; }
   // Copies what is in use and makes the header one that the host's sigreturn accepts.
   void to_stub(uint8_t* frame, const uint8_t* guest) const;
   void to_guest(uint8_t* guest, const uint8_t* frame) const;

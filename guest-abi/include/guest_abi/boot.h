@@ -22,7 +22,7 @@
  *    76     4  device_count     0: no device is defined yet
  *    80     8  loops_per_second  delay loop iterations per second, agreed over the cluster
  *    88     8  xfeatures        features (XCR0 bits) that the xsave image has room for; bits 0 and 1 are implied
- *    96   16*PANDO_NODES_MAX  ranges: guest-physical RAM of each node, ascending, adjacent, page-aligned
+ *    96   16*PANDO_NODES_MAX  ranges: guest-physical RAM of each node, ascending, adjacent, multiples of 4 MiB
  *   352    1*PANDO_VCPUS_MAX  vcpu_node: node of each vCPU
  *   416    1*256              distance[a * PANDO_NODES_MAX + b]: NUMA distance, 10 = local
  *   672   16*PANDO_NODES_MAX  node_name: NUL-terminated, for /sys/hypervisor/pando

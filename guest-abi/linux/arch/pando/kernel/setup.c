@@ -19,6 +19,9 @@
 
 struct pando_boot pando_boot __ro_after_init;
 unsigned long pando_hwcap __ro_after_init, pando_hwcap2 __ro_after_init;
+/* No page block of the buddy allocator may belong to two nodes. */
+#define NODE_BYTES_MULTIPLE	(PAGE_SIZE << MAX_PAGE_ORDER)
+
 static char __initdata command_line[COMMAND_LINE_SIZE];
 
 /* Offsets as documented in guest_abi/boot.h: the VMM asserts the same. */
@@ -49,8 +52,8 @@ static const char *__init check_nodes(const struct pando_boot *b)
 	for (i = 0; i < b->node_count; i++) {
 		const struct pando_node_range *r = &b->ranges[i];
 
-		if (r->start != end || !r->bytes || r->bytes % PANDO_SECTION_BYTES)
-			return "boot info: memory of the nodes is not adjacent multiples of 16 MiB";
+		if (r->start != end || !r->bytes || r->bytes % NODE_BYTES_MULTIPLE)
+			return "boot info: memory of the nodes is not adjacent multiples of 4 MiB";
 		end = r->start + r->bytes;
 	}
 	if (end > (1UL << MAX_PHYSMEM_BITS) - PANDO_RAM_BASE)

@@ -2,8 +2,8 @@
 /*
  * NUMA from the boot info: node ranges, the nodes of the CPUs, distances.
  *
- * Not GENERIC_ARCH_NUMA, which wants ACPI or a device tree.  A node's range must begin and end at a multiple of the
- * sparsemem section (PANDO_SECTION_BYTES), so that no section and no struct page array belongs to two nodes.
+ * Not GENERIC_ARCH_NUMA, which wants ACPI or a device tree.  A node's memory must be a multiple of 4 MiB (setup.c
+ * checks it); with a multiple of the sparsemem section, 16 MiB, no struct page array belongs to two nodes either.
  */
 #include <linux/cpu.h>
 #include <linux/export.h>

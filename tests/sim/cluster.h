@@ -106,6 +106,7 @@ struct Statistics {
   Nanos time_ns = 0;
   Nanos longest_ns = 0;                      // instruction
   std::array<int64_t, kNodesSim> by_node{};  // instructions
+  bool operator==(const Statistics&) const = default;
 };
 
 class Cluster {

@@ -87,6 +87,15 @@ void print(const Statistics& s, int64_t runs, double seconds) {
               s.zero_pages, s.evictions, s.parked, s.losses);
 }
 
+// A seed is worth nothing as a bug report unless it gives the same run again.
+bool replays(const CoreSteps& core, uint64_t seed, const Statistics& first) {
+  Cluster again(draw_scenario(seed), core, seed);
+  again.run();
+  if (again.statistics() == first) return true;
+  std::printf("violated: seed %" PRIu64 " does not give the same run twice\n", seed);
+  return false;
+}
+
 int run(const Arguments& a) {
   const auto core = make_core(a.mutant);
   if (core == nullptr) usage("no mutant '" + a.mutant + "'");
@@ -104,6 +113,7 @@ int run(const Arguments& a) {
                   a.mutant.c_str());
       caught = true;
     }
+    if (!a.one && done % 512 == 0 && !replays(*core, seed, cluster.statistics())) caught = true;
     add(sum, cluster.statistics());
   }
   print(sum, done, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());

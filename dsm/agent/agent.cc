@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "dsm/agent/exit_status.h"
 #include "dsm/agent/fault_log.h"
 #include "dsm/rpc/credentials.h"
 
@@ -18,26 +19,20 @@ namespace pando::dsm {
 
 using std::chrono::milliseconds;
 
-// What exists from the plan to the end.  Members die in the reverse order: VMM first, then the rings, then memory.
-struct Agent::Machine {
-  explicit Machine(ClusterPlan p) : plan(std::move(p)) {}
-  ClusterPlan plan;
-  std::optional<GuestMemory> memory;
-  std::optional<ControlMemory> control;
-  std::unique_ptr<ClientLink> client;
-  std::unique_ptr<VmmProcess> vmm;
+// Incoming links go to the mesh, which exists as soon as this node has its plan.
+class Agent::PeerService final : public v1::Peer::CallbackService {
+ public:
+  explicit PeerService(const std::atomic<Machine*>& machine) : machine_(machine) {}
+  grpc::ServerBidiReactor<v1::PeerFrame, v1::PeerFrame>* Link(grpc::CallbackServerContext* context) override {
+    Machine* machine = machine_.load(std::memory_order_acquire);
+    return machine ? machine->mesh->accept(context) : refuse_link("this node has no plan yet");
+  }
+
+ private:
+  const std::atomic<Machine*>& machine_;
 };
 
 namespace {
-
-v1::ExitStatus exit_status(v1::ExitReason reason, uint32_t code, NodeId node, const std::string& message) {
-  v1::ExitStatus s;
-  s.set_reason(reason);
-  s.set_code(code);
-  s.set_node(node.value());
-  s.set_message(message);
-  return s;
-}
 
 int exit_code_of(const v1::ExitStatus& status) {
   switch (status.reason()) {
@@ -53,6 +48,8 @@ int exit_code_of(const v1::ExitStatus& status) {
   }
 }
 
+constexpr int kClockUpdateMs = 500;
+
 UniqueFd take_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -65,7 +62,7 @@ UniqueFd take_signals() {
 
 Agent::Agent(NodeConfig config)
     : config_(std::move(config)), events_(config_.self), control_service_(*this, images_, events_, console_),
-      debug_service_(*this), signals_(take_signals()) {}
+      debug_service_(*this), peer_service_(std::make_unique<PeerService>(machine_view_)), signals_(take_signals()) {}
 
 Agent::~Agent() = default;
 
@@ -85,6 +82,7 @@ void Agent::listen() {
   builder.AddListeningPort(config_.listen, server_credentials(config_.tls), &port);
   builder.RegisterService(&control_service_);
   builder.RegisterService(&debug_service_);
+  builder.RegisterService(peer_service_.get());
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   server_ = builder.BuildAndStart();
   if (!server_ || port == 0)
@@ -110,6 +108,10 @@ void Agent::wait_and_handle() {
   if (deadline_) {
     const auto left = std::chrono::duration_cast<milliseconds>(deadline_->at - Clock::now()).count();
     limit_ms = static_cast<int>(std::clamp<int64_t>(left + 1, 0, 60'000));
+  }
+  if (running_ && machine_->plan.nodes.size() > 1) {
+    update_clock();
+    limit_ms = kClockUpdateMs;
   }
   const int ready = poll(fds, std::size(fds), limit_ms);
   if (ready < 0 && errno != EINTR) throw HostError("poll", errno);
@@ -142,11 +144,31 @@ void Agent::handle(ClusterPlan& plan) {
 }
 
 void Agent::bring_up(ClusterPlan plan) {
-  if (plan.nodes.size() > 1) throw UserError("clusters of more than one node are not built yet");
   machine_ = std::make_unique<Machine>(std::move(plan));
+  Machine& m = *machine_;
   make_memory();
-  machine_view_.store(machine_.get(), std::memory_order_release);
+  PeerMeshOptions o;
+  o.self = config_.self;
+  for (const PlannedNode& n : m.plan.nodes) {
+    o.addresses.push_back(n.address);
+    o.names.push_back(n.name);
+  }
+  o.cluster_id = config_.cluster_id;
+  o.plan_digest = m.plan.digest;
+  o.tls = config_.tls;
+  o.connect = config_.timeouts.connect;
+  o.node_loss = config_.timeouts.node_loss;
+  m.mesh = std::make_unique<PeerMesh>(std::move(o), static_cast<PeerHandler&>(*this));
+  m.coherence = std::make_unique<Coherence>(config_, m.plan, *m.memory, *m.control, *m.mesh,
+                                            static_cast<Coherence::Watcher&>(*this));
+  m.client = std::make_unique<ClientLink>(*m.control, static_cast<ClientHandler&>(*this),
+                                          ClientLinkOptions{config_.switches.spin});
+  ready_.resize(m.plan.nodes.size());
   start_vmm();
+  m.vmm_pid = m.vmm->pid();
+  machine_view_.store(machine_.get(), std::memory_order_release);
+  set_deadline(config_.timeouts.connect, "not all nodes were connected", v1::EXIT_START_FAILED);
+  m.mesh->dial();
 }
 
 void Agent::make_memory() {
@@ -172,7 +194,6 @@ void Agent::make_memory() {
   const uint32_t first = page_of(GuestPhys(own.start)).value();
   for (uint32_t p = first; p < first + (own.bytes >> kPageShift); ++p)
     machine_->control->word(PageId(p)).initialise(PageWord::with_right(0, Right::Write));
-  machine_->client = std::make_unique<ClientLink>(*machine_->control, static_cast<ClientHandler&>(*this), ClientLinkOptions{config_.switches.spin});
 }
 
 void Agent::start_vmm() {
@@ -193,14 +214,72 @@ void Agent::start_vmm() {
   arguments.insert(arguments.end(), plan.vmm_arguments.begin(), plan.vmm_arguments.end());
   machine_->vmm = std::make_unique<VmmProcess>(config_.vmm_program, arguments, kept);
   events_.add(v1::PHASE_VMM_STARTING, "started the VMM, process " + std::to_string(machine_->vmm->pid()));
-  set_deadline(config_.timeouts.vmm_ready, "the VMM did not become ready", v1::EXIT_START_FAILED);
+}
+
+void Agent::handle(PeersConnected&) {
+  connected_ = true;
+  if (!vmm_ready_) set_deadline(config_.timeouts.vmm_ready, "the VMM did not become ready", v1::EXIT_START_FAILED);
+  announce_ready();
 }
 
 void Agent::handle(VmmReady&) {
-  if (events_.phase() != v1::PHASE_VMM_STARTING) return;
+  vmm_ready_ = true;
+  announce_ready();
+}
+
+// Node 0 hears from every node that it is ready, then starts the guest everywhere.
+void Agent::announce_ready() {
+  if (!connected_ || !vmm_ready_ || announced_) return;
+  announced_ = true;
+  events_.add(v1::PHASE_READY, "ready");
+  set_deadline(config_.timeouts.vmm_ready, "not all nodes became ready", v1::EXIT_START_FAILED);
+  const std::string digest = machine_->coherence->preload_digest();
+  if (config_.self == NodeId(0)) {
+    PeerReady own{config_.self, digest};
+    return handle(own);
+  }
+  (void)machine_->mesh->send(NodeId(0), PeerStream::Control, 128,
+                             [&](v1::PeerFrame& f) { f.mutable_ready()->set_preload_digest(digest); });
+}
+
+void Agent::handle(PeerReady& ready) {
+  ready_[ready.node.value()] = ready.preload_digest;
+  if (config_.self != NodeId(0) || !std::ranges::all_of(ready_, [](const auto& r) { return r.has_value(); })) return;
+  for (uint8_t n = 1; n < ready_.size(); ++n)
+    if (*ready_[n] != *ready_[0])
+      return begin_end(exit_status(v1::EXIT_START_FAILED, 0, NodeId(n),
+                                   name_of_node(NodeId(n)) + " loaded another kernel or boot information than node 0"));
+  GuestStart start{monotonic_now_ns()};
+  for (uint8_t n = 1; n < ready_.size(); ++n)
+    (void)machine_->mesh->send(NodeId(n), PeerStream::Control, 64, [&](v1::PeerFrame& f) {
+      f.mutable_start()->set_time_zero_ns(start.time_zero_ns);
+    });
+  handle(start);
+}
+
+void Agent::handle(GuestStart& start) {
+  if (!announced_ || running_) return;
   deadline_.reset();
+  time_zero_ns_ = start.time_zero_ns;
+  const ClockEstimate clock = config_.self == NodeId(0) ? ClockEstimate{} : machine_->mesh->clock(NodeId(0));
+  machine_->control->header().clock_offset_ns.store(clock.offset_ns - time_zero_ns_, std::memory_order_relaxed);
+  running_ = true;
   events_.add(v1::PHASE_RUNNING, "the guest runs");
-  machine_->client->deliver(FabricKind::Start, config_.self, {});
+  deliver(FabricKind::Start, config_.self, {});
+}
+
+// The published offset moves only when it is certainly wrong, and then by small steps: the guest's clock must not jump.
+void Agent::update_clock() {
+  if (config_.self == NodeId(0)) return;
+  constexpr int64_t kStepMaxNs = 20'000;
+  const ClockEstimate clock = machine_->mesh->clock(NodeId(0));
+  if (clock.error_ns > 1'000'000'000) return;
+  auto& published = machine_->control->header().clock_offset_ns;
+  const int64_t now = published.load(std::memory_order_relaxed);
+  const int64_t wrong = clock.offset_ns - time_zero_ns_ - now;
+  const auto error = static_cast<int64_t>(clock.error_ns);
+  const int64_t certain = wrong > error ? wrong - error : wrong < -error ? wrong + error : 0;
+  published.store(now + std::clamp(certain, -kStepMaxNs, kStepMaxNs), std::memory_order_relaxed);
 }
 
 // While a debugger keeps an ended guest: has the operator, or a signal, asked for the end?
@@ -228,18 +307,21 @@ void Agent::begin_end(const v1::ExitStatus& status) {
 }
 
 void Agent::finish() {
+  if (machine_) tell_peers_of_end();
   // A guest that has panicked, or lost its VMM, is kept for the debugger that is looking at it.
   if (exit_->reason() == v1::EXIT_PANIC || exit_->reason() == v1::EXIT_VMM_DIED)
     debug_service_.wait_detached([this] { return end_now(); });
   if (machine_) {
     if (machine_->control) machine_->control->header().ended.store(1, std::memory_order_release);
-    if (machine_->client) machine_->client->deliver(FabricKind::Shutdown, config_.self, {});
+    if (machine_->client) (void)machine_->client->deliver(FabricKind::Shutdown, config_.self, {});
     if (machine_->vmm) {
       machine_->vmm->wait(config_.timeouts.shutdown);
       machine_->vmm->kill();
       machine_->vmm->wait(milliseconds(1000));
     }
     if (machine_->client) machine_->client->stop();
+    if (machine_->coherence) machine_->coherence->stop();
+    if (machine_->mesh) machine_->mesh->close();
   }
   console_.close();
   v1::Event event;
@@ -274,16 +356,6 @@ void Agent::shutdown(const v1::ShutdownRequest& request) {
   request_end(v1::EXIT_SHUTDOWN, 0, request.reason().empty() ? "shut down by the operator" : request.reason());
 }
 
-void Agent::status(v1::StatusReply& reply) {
-  reply.set_node(config_.self.value());
-  reply.set_node_name(config_.node_name);
-  reply.set_cluster_name(config_.cluster_name);
-  reply.set_phase(events_.phase());
-  reply.set_vcpus(config_.vcpus);
-  reply.set_agent_pid(getpid());
-  reply.set_pages_home(config_.memory_bytes >> kPageShift);
-}
-
 void Agent::faults(const v1::FaultsRequest& request, v1::FaultsReply& reply) {
   const Machine* machine = machine_view_.load(std::memory_order_acquire);
   if (machine && machine->control) read_faults(*machine->control, request.since_sequence(), request.records_max(), reply);
@@ -291,110 +363,11 @@ void Agent::faults(const v1::FaultsRequest& request, v1::FaultsReply& reply) {
 
 void Agent::console_input(uint8_t port, const std::string& bytes, bool end_of_file) {
   const Machine* machine = machine_view_.load(std::memory_order_acquire);
-  if (!machine || !machine->client) return;
+  if (!machine) return;
   // In pieces that fit a fabric message; an empty piece means end of file.
-  for (size_t at = 0; at < bytes.size() || (end_of_file && at == bytes.size());) {
-    const size_t n = std::min(bytes.size() - at, kFabricPayloadMax - 1);
-    std::vector<uint8_t> payload{port};
-    payload.insert(payload.end(), bytes.begin() + static_cast<ptrdiff_t>(at), bytes.begin() + static_cast<ptrdiff_t>(at + n));
-    machine->client->deliver(FabricKind::ConsoleIn, config_.self, payload);
-    if (n == 0) break;
-    at += n;
-  }
+  for (size_t at = 0; at < bytes.size(); at += kFabricPayloadMax - 1)
+    send_console(machine->plan.console_node, port, std::string_view(bytes).substr(at, kFabricPayloadMax - 1), true);
+  if (end_of_file) send_console(machine->plan.console_node, port, {}, true);
 }
-
-// --- debugger (gRPC threads)
-
-bool Agent::debug_to_vmm(std::span<const uint8_t> message) {
-  const Machine* machine = machine_view_.load(std::memory_order_acquire);
-  if (!machine || !machine->client || vmm_gone_) return false;
-  return machine->client->deliver(FabricKind::Debug, config_.self, message);
-}
-
-bool Agent::debug_read_page(PageId page, std::span<uint8_t, kPageSize> out) {
-  const Machine* machine = machine_view_.load(std::memory_order_acquire);
-  if (!machine || page.value() >= machine->control->page_count()) return false;
-  PageWord& word = machine->control->word(page);
-  uint32_t bits = 0;
-  // A VMM that died may have left the lock behind: nobody changes the page then.
-  const bool locked = word.try_lock(bits);
-  if (!locked && !vmm_gone_) return false;
-  if (!locked) bits = word.peek();
-  const bool here = PageWord::right_of(bits) != Right::None;
-  if (here && (bits & PageWord::kPresent))
-    machine->memory->read(page, out.data());
-  else
-    std::fill(out.begin(), out.end(), uint8_t{0});
-  if (locked) word.unlock(bits);
-  return here;
-}
-
-void Agent::debug_page(PageId page, v1::DebugPage& reply) {
-  const Machine* machine = machine_view_.load(std::memory_order_acquire);
-  if (!machine || page.value() >= machine->control->page_count()) return;
-  const uint32_t bits = machine->control->word(page).peek();
-  static constexpr const char* kRights[] = {"I", "S", "M", "?"};
-  reply.set_cache_state(kRights[static_cast<uint32_t>(PageWord::right_of(bits)) & 3]);
-  reply.set_present(bits & PageWord::kPresent);
-  reply.set_mapped(bits & PageWord::kMapped);
-}
-
-void Agent::debug_node(v1::DebugNode& reply) {
-  reply.set_node(config_.self.value());
-  reply.set_name(config_.node_name);
-  reply.set_vcpus(config_.vcpus);
-  const Machine* machine = machine_view_.load(std::memory_order_acquire);
-  if (!machine || !machine->control) return;
-  const ControlHeader& header = machine->control->header();
-  reply.set_vmm_running(machine->vmm && !vmm_gone_);
-  reply.set_ram_start(header.nodes[config_.self.value()].start);
-  reply.set_ram_bytes(header.nodes[config_.self.value()].bytes);
-  uint32_t first = 0;
-  while (first < header.vcpu_count && header.vcpu_node[first] != config_.self.value()) ++first;
-  reply.set_first_vcpu(first);
-}
-
-// --- the VMM ("requests" thread)
-
-void Agent::on_fetch(PageId page, Access, VcpuId) {
-  // A lone node has every right from the start: answer a confused client by letting it look again.
-  PageWord& word = machine_->control->word(page);
-  word.unlock(word.lock() & ~(PageWord::kAskedRead | PageWord::kAskedWrite));
-}
-
-void Agent::on_preloaded(PageId, uint32_t) {}
-
-void Agent::on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> payload) {
-  switch (kind) {
-    case FabricKind::Power: on_power(payload); break;
-    case FabricKind::ConsoleOut:
-      if (!payload.empty())
-        console_.append(payload[0], {reinterpret_cast<const char*>(payload.data()) + 1, payload.size() - 1});
-      break;
-    case FabricKind::Debug: debug_service_.on_vmm_message(payload); break;
-    case FabricKind::Ready: (void)mailbox_.post(VmmReady{}); break;
-    default:
-      if (to == config_.self && static_cast<uint16_t>(kind) < static_cast<uint16_t>(FabricKind::Power))
-        machine_->client->deliver(kind, config_.self, payload);
-  }
-}
-
-void Agent::on_power(std::span<const uint8_t> payload) {
-  uint32_t kind_and_code[2] = {};
-  if (payload.size() < sizeof kind_and_code) return on_client_broken("the VMM sent a power event that is too short");
-  std::memcpy(kind_and_code, payload.data(), sizeof kind_and_code);
-  static constexpr struct {
-    v1::ExitReason reason;
-    const char* text;
-  } kKinds[] = {{v1::EXIT_POWER_OFF, "the guest powered off"},
-                {v1::EXIT_REBOOT, "the guest rebooted"},
-                {v1::EXIT_PANIC, "the guest panicked"},
-                {v1::EXIT_HALT, "the guest halted"}};
-  if (kind_and_code[0] >= std::size(kKinds)) return on_client_broken("the VMM sent an unknown power event");
-  const auto& kind = kKinds[kind_and_code[0]];
-  request_end(kind.reason, kind_and_code[1], kind.text);
-}
-
-void Agent::on_client_broken(const std::string& why) { request_end(v1::EXIT_VMM_DIED, 0, why); }
 
 }  // namespace pando::dsm

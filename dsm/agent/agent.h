@@ -14,6 +14,7 @@
 #include <variant>
 
 #include "dsm/agent/client_link.h"
+#include "dsm/agent/coherence.h"
 #include "dsm/agent/console_hub.h"
 #include "dsm/agent/control_service.h"
 #include "dsm/agent/debug_service.h"
@@ -23,6 +24,7 @@
 #include "dsm/agent/mailbox.h"
 #include "dsm/agent/node_config.h"
 #include "dsm/agent/vmm_process.h"
+#include "dsm/rpc/peer_mesh.h"
 
 namespace pando::dsm {
 
@@ -37,7 +39,11 @@ enum AgentExit : int {
   kExitStartFailed = 6,
 };
 
-class Agent final : private ControlBackend, private DebugBackend, private ClientHandler {
+class Agent final : private ControlBackend,
+                    private DebugBackend,
+                    private ClientHandler,
+                    private PeerHandler,
+                    private Coherence::Watcher {
  public:
   explicit Agent(NodeConfig config);
   ~Agent() override;
@@ -48,10 +54,18 @@ class Agent final : private ControlBackend, private DebugBackend, private Client
  private:
   using Clock = std::chrono::steady_clock;
   struct VmmReady {};
+  struct PeersConnected {};
+  struct PeerReady {
+    NodeId node;
+    std::string preload_digest;
+  };
+  struct GuestStart {
+    int64_t time_zero_ns;  // CLOCK_MONOTONIC of node 0
+  };
   struct End {
     v1::ExitStatus status;
   };
-  using MailboxEvent = std::variant<ClusterPlan, VmmReady, End>;
+  using MailboxEvent = std::variant<ClusterPlan, VmmReady, PeersConnected, PeerReady, GuestStart, End>;
 
   // ControlBackend, on gRPC threads.
   std::string start(const v1::Plan& plan) override;
@@ -72,14 +86,28 @@ class Agent final : private ControlBackend, private DebugBackend, private Client
   void on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> payload) override;
   void on_client_broken(const std::string& why) override;
 
+  // PeerHandler, on gRPC threads and the mesh's own.
+  void on_peer_connected(NodeId peer) override;
+  void on_all_connected() override;
+  void on_peer_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame) override;
+  void on_peer_lost(NodeId peer, const std::string& why) override;
+  // Coherence::Watcher.
+  void on_peer_broken(NodeId peer, const std::string& why) override;
+
   // Main thread.
   void listen();
   void wait_and_handle();
   void handle(ClusterPlan& plan);
   void handle(VmmReady&);
+  void handle(PeersConnected&);
+  void handle(PeerReady& ready);
+  void handle(GuestStart& start);
   void handle(End& end) { begin_end(end.status); }
   void bring_up(ClusterPlan plan);
   void make_memory();
+  void announce_ready();
+  void update_clock();
+  void tell_peers_of_end();
   void start_vmm();
   void begin_end(const v1::ExitStatus& status);
   void finish();
@@ -89,21 +117,38 @@ class Agent final : private ControlBackend, private DebugBackend, private Client
 
   void request_end(v1::ExitReason reason, uint32_t code, const std::string& message);
   void on_power(std::span<const uint8_t> payload);
+  void on_console_out(std::span<const uint8_t> payload);
+  void deliver(FabricKind kind, NodeId from, std::span<const uint8_t> payload);
+  void send_console(NodeId to, uint8_t port, std::string_view bytes, bool input);
+  std::string name_of_node(NodeId node) const;
 
   const NodeConfig config_;
   EventLog events_;
   ImageStore images_;
   ConsoleHub console_;
+  class PeerService;
   ControlService control_service_;
   DebugService debug_service_;
+  std::unique_ptr<PeerService> peer_service_;
   Mailbox<MailboxEvent> mailbox_{1024};
   std::unique_ptr<grpc::Server> server_;
   UniqueFd signals_;
   std::atomic<bool> planned_{false};
   std::atomic<bool> vmm_gone_{false};
 
-  // Made by bring_up() on the main thread; other threads reach it through machine_view_ (release / acquire).
-  struct Machine;
+  // What exists from the plan to the end.  Made by bring_up() on the main thread; the others reach it through
+  // machine_view_ (release / acquire) or by being called by one of its parts.  Members die in the reverse order.
+  struct Machine {
+    explicit Machine(ClusterPlan p) : plan(std::move(p)) {}
+    ClusterPlan plan;
+    std::optional<GuestMemory> memory;
+    std::optional<ControlMemory> control;
+    std::unique_ptr<PeerMesh> mesh;
+    std::unique_ptr<Coherence> coherence;
+    std::unique_ptr<ClientLink> client;
+    std::unique_ptr<VmmProcess> vmm;
+    std::atomic<pid_t> vmm_pid{0};
+  };
   std::unique_ptr<Machine> machine_;
   std::atomic<Machine*> machine_view_{nullptr};
 
@@ -116,6 +161,9 @@ class Agent final : private ControlBackend, private DebugBackend, private Client
   std::optional<Deadline> deadline_;
   std::optional<v1::ExitStatus> exit_;
   bool stdin_open_ = true;
+  bool connected_ = false, vmm_ready_ = false, announced_ = false, running_ = false;
+  std::vector<std::optional<std::string>> ready_;  // node 0: digests by node
+  int64_t time_zero_ns_ = 0;
 };
 
 }  // namespace pando::dsm

@@ -39,6 +39,8 @@ NodeSwitches switches_of(const v1::Switches& given) {
   if (given.has_spin_us()) s.spin = std::chrono::microseconds(given.spin_us());
   if (given.has_batching()) s.batching = given.batching();
   if (given.has_delay_us()) s.delay = std::chrono::microseconds(given.delay_us());
+  if (given.has_prefetch_pages()) s.prefetch_pages = given.prefetch_pages();
+  require(s.prefetch_pages <= 256, "switches.prefetch_pages must be at most 256");
   const uint32_t around = s.fault_around_pages;
   require(around >= 1 && around <= 64 && (around & (around - 1)) == 0,
           "switches.fault_around_pages must be a power of two between 1 and 64");

@@ -31,6 +31,7 @@ struct NodeSwitches {
   std::chrono::microseconds spin{0};
   bool batching = true;
   std::chrono::microseconds delay{0};
+  uint32_t prefetch_pages = 32;
 };
 
 struct NodeConfig {

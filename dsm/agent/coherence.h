@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The executor of dsm/core on real pages: turns what the client asks and what peers say into steps of the core, and
+// the core's actions into operations on guest RAM, page words and peer messages.
+//
+// One mutex guards the tables.  Callers come on their own threads (the "requests" thread, gRPC threads, the hold
+// timer), step, and carry the actions out at once: no hand-over between threads on the path of a fault.  Lock order:
+// the mutex, then one page's lock word, then an outbox.  Messages are put into outboxes under the mutex, which gives
+// them their order, and sent after it was released.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <queue>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "dsm/agent/guest_memory.h"
+#include "dsm/agent/latency.h"
+#include "dsm/agent/node_config.h"
+#include "dsm/client/node_client.h"
+#include "dsm/core/tables.h"
+#include "dsm/rpc/peer_mesh.h"
+#include "dsm/shm/control_memory.h"
+
+namespace pando::dsm {
+
+struct CoherenceMetrics {
+  std::atomic<uint64_t> requests_read{0}, requests_write{0}, prefetches{0}, pages_in{0}, pages_out{0}, zero_in{0},
+      invalidations{0}, downgrades{0}, evictions{0}, parked{0}, stale_epoch{0}, overload{0}, protocol_errors{0};
+  LatencyHistogram request;  // request begun -> right granted, on the requesting node
+  LatencyHistogram answer;   // request sent -> Data or Grant received
+  LatencyHistogram home;     // request received -> Done, at the home
+  LatencyHistogram revoke;   // taking a page away from every mapping of this node
+  LatencyHistogram install;  // Data received -> right granted and waiters woken
+  LatencyHistogram hold;     // message parked -> carried out
+};
+
+class Coherence {
+ public:
+  // Told of a peer that breaks the protocol or does not read; called under the engine's mutex, must only note it.
+  class Watcher {
+   public:
+    virtual ~Watcher() = default;
+    virtual void on_peer_broken(NodeId peer, const std::string& why) = 0;
+  };
+
+  Coherence(const NodeConfig& config, const ClusterPlan& plan, GuestMemory& memory, const ControlMemory& control,
+            PeerMesh& mesh, Watcher& watcher);
+  ~Coherence();
+
+  // Start of the cluster only, on every node alike.
+  void share_everywhere(PageId first, uint32_t pages);
+  std::string preload_digest();
+
+  void fetch(PageId page, Access access);
+  void receive(NodeId from, const v1::PageMessage& message);
+  void stop();
+
+  const CoherenceMetrics& metrics() const { return metrics_; }
+  uint64_t pages_foreign() const { return foreign_held_; }
+  size_t busy_pages();
+
+ private:
+  // One page's lock word while a step's actions are carried out; taken when first needed.
+  struct Held;
+  struct Incoming {  // content of the message being handled
+    const uint8_t* bytes = nullptr;
+  };
+  struct Kept {
+    bool zero = false;
+    PageBytes bytes;
+  };
+  struct Due {
+    int64_t at_ns;
+    PageId page;
+    bool operator>(const Due& o) const { return at_ns > o.at_ns; }
+  };
+
+  struct ReadStream {  // a thread that reads page after page
+    uint32_t next = UINT32_MAX;  // where it goes on
+    uint32_t ahead = 0;          // first page not asked for yet
+    uint32_t length = 0;
+  };
+
+  void handle(NodeId from, const Message& message, const Incoming& incoming);
+  void execute(PageId page, const Message& message, const Incoming& incoming);
+  void settle();  // self messages, parked messages, eviction
+  void kick(uint64_t touched);
+  void check(const StepResult& result, NodeId from, const Message& message);
+
+  void carry_out(Held& held, const Action& action, const Message& message, const Incoming& incoming);
+  void send(Held& held, const Action& action);
+  void send_peer(NodeId to, const Message& message, const uint8_t* content);
+  void put_content(Held& held, const Incoming& incoming, Content content);
+  void raise(Held& held, Right right);
+  void downgrade(Held& held);
+  void keep(Held& held);
+  bool take_content(Held& held, uint8_t* to);
+  bool read_content(Held& held);
+  void lose_right(Held& held);
+
+  bool begin_access(PageId page, Right right);
+  void follow_stream(PageId page);
+  void evict_over_limit();
+  // Steps HoldExpired if the page's hold is over (returns 0), else says when to look again.
+  int64_t expire_hold(PageId page);
+  void run_timer();
+
+  bool is_foreign(PageId page) const { return !homed_.has(page); }
+  RequestId next_request();
+
+  const NodeSwitches switches_;
+  const NodeId self_;
+  const uint64_t cache_pages_;
+  GuestMemory& memory_;
+  const ControlMemory& control_;
+  PeerMesh& mesh_;
+  Watcher& watcher_;
+  CoherenceMetrics metrics_;
+
+  std::mutex mutex_;  // everything below
+  PageRange homed_;
+  CacheTable cache_;
+  DirectoryTable home_;
+  ActionList actions_;
+  std::deque<Message> self_queue_;  // from this node to itself: never carry content
+  std::unordered_map<uint32_t, Kept> kept_;
+  std::vector<PageId> parked_;   // by the step under way
+  bool was_reading_ = false;     // the step under way answers a read
+  bool was_clean_ = false;       // the page of the step under way was never written since it was granted
+  bool scratch_valid_ = false;   // scratch_ is the content of the page of the step under way
+  PageBytes scratch_;
+  uint64_t touched_ = 0;         // outboxes to kick: bit peer * kPeerStreams + stream
+  uint32_t request_ = 0;
+  struct Started {
+    uint32_t key = 0;
+    int64_t at_ns = 0;
+  };
+  std::vector<Started> request_started_;      // by request id, direct mapped
+  std::vector<Started> home_started_;         // by page, direct mapped
+  std::deque<PageId> foreign_pages_;          // in order of arrival, for eviction
+  std::vector<bool> is_listed_;               // in foreign_pages_
+  std::atomic<uint64_t> foreign_held_{0};
+  std::array<ReadStream, 8> streams_;
+  size_t stream_turn_ = 0;
+  std::vector<std::pair<uint32_t, uint32_t>> preloaded_;
+
+  std::condition_variable timer_wake_;
+  std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
+  bool stopping_ = false;
+  std::thread timer_;
+};
+
+}  // namespace pando::dsm

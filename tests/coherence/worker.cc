@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "base/error.h"
 #include "base/futex.h"
@@ -44,7 +45,7 @@ Worker::Worker(int argc, char** argv) {
 }
 
 void Worker::map_ram() {
-  uffd_ = dsm::Uffd::open_here();
+  uffd_.emplace(dsm::Uffd::open_here());
   // Registered before anything can touch it, or an access would fill a hole unguarded.
   ram_ = Mapping::shared_file(client_->ram_fd(), bytes(), PROT_NONE);
   check_errno(madvise(ram_.data(), ram_.size(), MADV_DONTFORK), "MADV_DONTFORK");
@@ -88,6 +89,12 @@ void Worker::barrier(uint64_t offset) {
   while (arrived.load() / all == round) usleep(200);
 }
 
+uint64_t Worker::number(const std::string& option, uint64_t otherwise) const {
+  for (size_t i = 0; i + 1 < arguments_.size(); ++i)
+    if (arguments_[i] == option) return std::strtoull(arguments_[i + 1].c_str(), nullptr, 0);
+  return otherwise;
+}
+
 void Worker::finish(int code) {
   if (self() == 0) {
     const uint32_t power_off[2] = {0, static_cast<uint32_t>(code)};
@@ -106,6 +113,7 @@ pid_t Worker::fork_worker(const std::function<int()>& body) {
   const pid_t pid = static_cast<pid_t>(check_errno(fork(), "fork"));
   if (pid != 0) return pid;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  std::construct_at(&ram_);  // MADV_DONTFORK: the parent's mapping does not exist here, and its address may be reused
   map_ram();
   _exit(body());
 }

@@ -22,6 +22,7 @@ class Worker {
   Worker(int argc, char** argv);
 
   const std::vector<std::string>& arguments() const { return arguments_; }
+  uint64_t number(const std::string& option, uint64_t otherwise) const;  // "--seconds 5"
   dsm::NodeClient& client() { return *client_; }
   int self() const { return client_->layout().self.value(); }
   int nodes() const { return static_cast<int>(client_->layout().nodes.size()); }

@@ -65,7 +65,8 @@ static void anonymous_batch(int count) {
   munmap(at, (size_t)count * kPage);
 }
 
-/* Pages of a file in the page cache: one access for each 16 pages, which is what the kernel maps at one fault. */
+/* Pages of a file in the page cache: one access for each 16 pages, which is what the kernel maps at
+ * one fault. */
 static void file_batch(int count) {
   static int fd = -1;
   static char block[kPage];

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/guest-fs"))
@@ -87,6 +88,24 @@ def _run(command, timeout, stdin=""):
                   time.monotonic() - begin, _leftovers())
 
 
+def seconds_to_output(target, argv, text, limit=120):
+    """Time from the start of a machine to `text` in its output; None when it ends or hangs without."""
+    command, guard = target.start_command(argv)
+    with guard:
+        begin = time.monotonic()
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, start_new_session=True) as child:
+            watchdog = threading.Timer(limit, os.killpg, (child.pid, signal.SIGKILL))
+            watchdog.start()
+            seen = None
+            for line in child.stdout:
+                if seen is None and text.encode() in line:
+                    seen = time.monotonic() - begin
+            child.wait()
+            watchdog.cancel()
+    return seen
+
+
 class Host:
     name = "host"
 
@@ -139,15 +158,17 @@ class Uml:
 
 
 class Pando:
-    """`nodes` is a list of (vcpus, memory_mib); more than one node makes a cluster on this machine."""
+    """`nodes` is a list of (vcpus, memory_mib); more than one node makes a cluster on this machine. `pins` gives the
+    host CPUs of each node, None for all."""
     name = "pando"
 
-    def __init__(self, program, nodes, initrds=None, kernel=None, settings=""):
+    def __init__(self, program, nodes, initrds=None, kernel=None, settings="", pins=None):
         self.program = program
         self.nodes = list(nodes)
         self.initrds = initrds
         self.kernel = kernel
         self.settings = settings
+        self.pins = pins or [None] * len(self.nodes)
 
     def config_text(self):
         lines = ['name = "test"']
@@ -159,6 +180,8 @@ class Pando:
         for index, (vcpus, memory_mib) in enumerate(self.nodes):
             lines += ["", "[[node]]", f'name = "{chr(ord("a") + index)}"',
                       f'memory = "{memory_mib}MiB"', f"vcpus = {vcpus}"]
+            if self.pins[index] is not None:
+                lines.append(f'cpus = "{",".join(map(str, self.pins[index]))}"')
         return "\n".join(lines) + "\n"
 
     def start_command(self, argv):

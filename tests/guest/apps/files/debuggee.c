@@ -8,14 +8,14 @@
 
 volatile int watched;
 
-__attribute__((noinline)) int step(int n) {
+__attribute__((noinline)) int triple(int n) {
   watched = n * 3;
   return watched + 1;
 }
 
 static void* thread_main(void* unused) {
   (void)unused;
-  step(100);
+  triple(100);
   return NULL;
 }
 
@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
   if (argc > 1) *(volatile int*)0 = atoi(argv[1]);
   pthread_create(&thread, NULL, thread_main, NULL);
   pthread_join(thread, NULL);
-  for (int i = 0; i < 3; i++) sum += step(i);
+  for (int i = 0; i < 3; i++) sum += triple(i);
   const pid_t child = fork();
   if (child == 0) _exit(getppid() > 0 ? 7 : 8);
   int status;

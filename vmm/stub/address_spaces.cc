@@ -17,6 +17,7 @@ namespace pando::stub {
 
 namespace {
 
+constexpr uint64_t kProtectionTrap = 13;
 constexpr uint64_t kPageFaultTrap = 14;
 constexpr uint64_t kErrorWrite = 2, kErrorFetch = 16;
 constexpr uint64_t kTrapsMax = 32;
@@ -160,6 +161,11 @@ AddressSpaces::Impl::Verdict AddressSpaces::Impl::judge(StopView& stop) {
       return on_trap(stop);
     case SIGSEGV:
     case SIGBUS:
+      // SI_KERNEL is no page fault: trap and address are those of an earlier one (jump into the host's vsyscall page).
+      if (stop.info.trap == kPageFaultTrap && stop.info.code == SI_KERNEL) {
+        stop.info.trap = kProtectionTrap;
+        stop.info.error = stop.info.address = 0;
+      }
       if (stop.info.trap == kPageFaultTrap) return on_page_fault(stop);
       return on_trap(stop);
     case SIGILL:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Litmus tests of the x86-TSO memory model, threads pinned to different CPUs: no forbidden outcome
- * may be seen. Arguments: --runs N (default 20000, per test), then names of tests; prints one line
+ * may be seen. Arguments: --runs N (default 3000, per test), then names of tests; prints one line
  * per test with the number of allowed weak outcomes seen. Variables lie on pages of their own, or
  * on one page with --one-page.
  */
@@ -209,7 +209,7 @@ int main(int argc, char** argv) {
   int at = 0;
   long all = 0;
   gt_begin(argc, argv);
-  runs = gt_cpus() > 1 ? 20000 : 300;
+  runs = gt_cpus() > 1 ? 3000 : 200;
   char* const pages = gt_map_shared(kVariables * GT_PAGE);
   for (int v = 0; v < kVariables; v++) variable[v] = (volatile int*)(pages + v * GT_PAGE);
   for (; at < gt_argc && strncmp(gt_argv[at], "--", 2) == 0; at++) {

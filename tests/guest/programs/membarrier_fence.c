@@ -4,7 +4,7 @@
 
 #include "guest_test.h"
 
-enum { kRounds = 3000 };
+enum { kRounds = 300 };
 static _Alignas(64) atomic_int x;
 static _Alignas(64) atomic_int y;
 static _Alignas(64) atomic_int arrived;

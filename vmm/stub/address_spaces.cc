@@ -24,10 +24,11 @@ constexpr uint64_t kTrapsMax = 32;
 constexpr uint64_t kProtMask = PANDO_PROT_READ | PANDO_PROT_WRITE | PANDO_PROT_EXEC;
 constexpr int32_t kSysSeccomp = 1;  // SYS_SECCOMP
 
-int allowed_cpus() {
+cpu_set_t allowed_cpus() {
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
+  CPU_ZERO(&set);
+  check_errno(sched_getaffinity(0, sizeof set, &set), "sched_getaffinity");
+  return set;
 }
 
 unsigned needed_right(uint64_t error) {
@@ -45,7 +46,7 @@ bool user_range(uint64_t va, uint64_t bytes) {
 class AddressSpaces::Impl {
  public:
   Impl(dsm::NodeClient& client, const Options& options)
-      : client_(client), options_(options), cpus_(allowed_cpus()), table_(client, options, counters_) {}
+      : client_(client), options_(options), allowed_(allowed_cpus()), cpus_(CPU_COUNT(&allowed_)), table_(client, options, counters_) {}
 
   // What becomes of a stop.
   enum class Next : uint8_t { RunAgain, Leave, Kill };
@@ -77,6 +78,7 @@ class AddressSpaces::Impl {
 
   dsm::NodeClient& client_;
   const Options options_;
+  const cpu_set_t allowed_;
   const int cpus_;
   Counters counters_{};
   StubTable table_;
@@ -93,6 +95,8 @@ Spin AddressSpaces::Impl::spin() const {
 
 std::shared_ptr<Stub> AddressSpaces::Impl::acquire(VcpuRun& run, MmId mm) {
   if (run.space_ && run.space_->mm() == mm && run.stub_->try_acquire(mm, table_.tick())) return run.stub_;
+  // The stub that is left shall not take the CPU that the next one needs.
+  if (run.stub_) run.stub_->stop_spinning();
   run.space_ = table_.find_or_make(mm);
   run.stub_ = table_.acquire(*run.space_);
   return run.stub_;
@@ -119,7 +123,9 @@ long AddressSpaces::Impl::run_owned(VcpuRun& run, Stub& stub, MmId mm, pando_use
   frame.load(*regs, fpu);
   stub.set_bases(user.fs_base, user.gs_base);
   for (;;) {
-    if (!stub.run(run.running_, *run.pending_, spin())) return killed(stub, user);
+    const Spin waiting = spin();
+    stub.keep_off(waiting.vmm_rounds != 0 ? sched_getcpu() : -1, allowed_);
+    if (!stub.run(run.running_, *run.pending_, waiting)) return killed(stub, user);
     StopView stop{run, stub, mm, user, frame.instruction_pointer(), stub.report(), frame.info()};
     const Verdict verdict = judge(stop);
     if (verdict.next == Next::RunAgain) continue;
@@ -302,6 +308,7 @@ void AddressSpaces::kick(VcpuRun& run) {
 void AddressSpaces::enter_idle(VcpuRun& run) {
   if (!run.active_) return;
   run.active_ = false;
+  if (run.stub_) run.stub_->stop_spinning();
   impl_->active_vcpus_.fetch_sub(1, std::memory_order_relaxed);
 }
 

@@ -65,6 +65,7 @@ OwnFds introduce(const BirthPlan& plan) {
   if (pipe2(pipe_ends, O_CLOEXEC) != 0) refuse(BirthStep::Pipe);
   const auto pidfd = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
   if (pidfd < 0) refuse(BirthStep::Pidfd);
+  report.error = getpid();
   const int sent[] = {pidfd, uffd, pipe_ends[0]};
   if (!send_message(plan.socket, &report, sizeof report, sent)) _exit(1);
   return {uffd, pipe_ends[1]};

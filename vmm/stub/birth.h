@@ -22,7 +22,7 @@ enum class BirthStep : uint32_t {
 
 struct BirthReport {
   BirthStep step = BirthStep::Alive;
-  int32_t error = 0;  // errno
+  int32_t error = 0;  // errno; of Alive: the process id
 };
 
 struct BirthPlan {

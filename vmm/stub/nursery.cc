@@ -38,8 +38,12 @@ UniqueFd make_code_file() {
   return fd;
 }
 
+// What a terminal sends is for the operator's program.  Ignored signals stay so in the stubs.
+void ignore_terminal() {
+  for (const int s : {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU}) signal(s, SIG_IGN);
+}
+
 void drop_rights() {
-  setsid();  // no signals of a terminal
   prctl(PR_SET_NAME, "pando-nursery");
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   const rlimit none{0, 0};
@@ -68,6 +72,7 @@ void keep_only(std::span<int> fds) {
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
   signal(SIGCHLD, SIG_IGN);  // the kernel reaps
+  ignore_terminal();
   drop_rights();
   std::array<int, 3> kept{socket, ram, code};
   keep_only(kept);
@@ -123,6 +128,7 @@ NewStub Nursery::make() {
       throw HostError("answer of the nursery", ESRCH);
   }
   if (report.step != BirthStep::Alive) throw_birth_failure(report);
+  stub.pid = report.error;
   stub.pidfd = std::move(fds[0]);
   stub.uffd = std::move(fds[1]);
   stub.pipe = std::move(fds[2]);

@@ -17,6 +17,7 @@ namespace pando::stub {
 
 // A stub as it was born: stopped in its first trap.
 struct NewStub {
+  pid_t pid = -1;
   UniqueFd pidfd;
   UniqueFd uffd;    // userfaultfd of the stub, no handshake made yet
   UniqueFd pipe;    // read end; end of file when the stub is dead

@@ -117,6 +117,14 @@ void Stub::await_parked(uint64_t ticket) {
   awaiting_--;
 }
 
+void Stub::keep_off(int cpu, const cpu_set_t& allowed) {
+  if (cpu == kept_off_) return;
+  kept_off_ = cpu;
+  cpu_set_t rest = allowed;
+  if (cpu >= 0) CPU_CLR(cpu, &rest);
+  process_.place(rest);
+}
+
 void Stub::kick() {
   int64_t none = 0;
   kicked_ns_.compare_exchange_strong(none, now_ns(), std::memory_order_relaxed);

@@ -56,6 +56,8 @@ class Stub {
   std::optional<uint64_t> revoke(MmId mm, const std::function<Shadow::Revokes(Shadow&)>& change);
   void await_parked(uint64_t ticket);
   void kick();              // async-signal-safe
+  void keep_off(int cpu, const cpu_set_t& allowed);
+  void stop_spinning() { process_.stop_spinning(); }
   void kill_if_unresponsive(int64_t now_ns, int64_t limit_ns);
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   uint64_t last_used() const { return last_used_.load(std::memory_order_relaxed); }
@@ -113,6 +115,8 @@ class Stub {
   uint64_t fs_ = 0, gs_ = 0;
   std::optional<uint64_t> set_fs_, set_gs_;  // what the process has
   std::vector<PageId> locked_;               // pages held for installs under way
+
+  int kept_off_ = -1;  // CPU where the stub shall not run
 
   std::atomic<bool> dead_{false};
   std::atomic<int64_t> kicked_ns_{0};  // 0: no kick is unanswered

@@ -43,28 +43,22 @@ stub_code:
 	rdgsbase %rax
 	movq	%rax, REPORT(REPORT_GS)
 
-/* Stopped: claim it, and wait for the next go.  %r15 = the go that ended. */
+/* Stopped: claim it, and wait for the next go.  %r15 = the go that ended, %r14d = 1: proven. */
 stop:
 	movq	CONTROL(CONTROL_GO), %r15
+	xorl	%r14d, %r14d
 	movq	%r15, REPORT(REPORT_PROOF)
 	movq	%r15, %rax
 	xchgq	%rax, REPORT(REPORT_CLAIM)	/* full barrier, partner: StubProcess::wait_stop */
 	cmpl	$0, CONTROL(CONTROL_VMM_SLEEPS)
-	jne	prove
-	movl	CONTROL(CONTROL_SPIN), %ecx
-1:	cmpq	%r15, CONTROL(CONTROL_GO)
-	jne	execute
-	cmpq	%r15, CONTROL(CONTROL_ASK)
-	je	prove
-	pause
-	decl	%ecx
-	jns	1b
+	je	wait
 
 /*
  * The pipe cannot be written by user code without ending up here, parked: what the kernel sent is what %r15 becomes,
  * and the VMM accepts nothing but the current go, which cannot be known before it is given.
  */
 prove:
+	movl	$0, REPORT(REPORT_SLEEPS)
 	movl	$NR_WRITE, %eax
 	movl	$STUB_FD_PIPE, %edi
 	leaq	REPORT(REPORT_PROOF), %rsi
@@ -73,26 +67,40 @@ prove:
 	.globl	stub_after_prove
 stub_after_prove:
 	movq	REPORT(REPORT_PROOF), %r15
+	movl	$1, %r14d
+
+wait:
 	movl	CONTROL(CONTROL_SPIN), %ecx
 1:	cmpq	%r15, CONTROL(CONTROL_GO)
 	jne	execute
+	testl	%r14d, %r14d
+	jnz	2f
+	cmpq	%r15, CONTROL(CONTROL_ASK)
+	je	prove
+2:	cmpl	$0, CONTROL(CONTROL_SPIN)	/* may change: the vCPU thread has turned to another stub */
+	je	sleep
 	pause
 	decl	%ecx
 	jns	1b
+sleep:
 	movl	$1, REPORT(REPORT_SLEEPS)
-	mfence					/* partner: StubProcess::go */
-2:	cmpq	%r15, CONTROL(CONTROL_GO)
-	jne	3f
-	movl	$NR_FUTEX, %eax
-	leaq	CONTROL(CONTROL_GO), %rdi
+	mfence					/* partners: StubProcess::go, StubProcess::prove */
+3:	movl	CONTROL(CONTROL_ATTENTION), %edx
+	cmpq	%r15, CONTROL(CONTROL_GO)
+	jne	5f
+	testl	%r14d, %r14d
+	jnz	4f
+	cmpq	%r15, CONTROL(CONTROL_ASK)
+	je	prove
+4:	movl	$NR_FUTEX, %eax
+	leaq	CONTROL(CONTROL_ATTENTION), %rdi
 	xorl	%esi, %esi			/* FUTEX_WAIT */
-	movl	%r15d, %edx
 	xorl	%r10d, %r10d			/* no time-out */
 	syscall
 	.globl	stub_after_futex
 stub_after_futex:
-	jmp	2b
-3:	movl	$0, REPORT(REPORT_SLEEPS)
+	jmp	3b
+5:	movl	$0, REPORT(REPORT_SLEEPS)
 
 /* %r13 = command, %r12d = commands left. */
 execute:

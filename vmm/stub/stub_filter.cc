@@ -153,7 +153,7 @@ std::vector<sock_filter> make_stub_filter() {
   outside_is_guest(w);
   w.at(stub_after_sigreturn, SYS_rt_sigreturn, [] {});
   w.at(stub_after_futex, SYS_futex, [&] {
-    w.demand(0, STUB_CONTROL + CONTROL_GO);
+    w.demand(0, STUB_CONTROL + CONTROL_ATTENTION);
     w.demand(1, FUTEX_WAIT);
     w.demand(3, 0);
   });

@@ -14,7 +14,7 @@
  *   off  size  field
  *     0     8  go            V  random number; a new one lets the stub run
  *     8     8  ask           V  equal to go: the stub shall prove that it is parked
- *    16     4  spin          V  rounds that the stub spins before it proves and sleeps
+ *    16     4  spin          V  rounds that the stub spins before it sleeps; 0 at any time: sleep now
  *    20     4  vmm_sleeps    V  1: the vCPU thread waits in read(2): prove at once
  *    24     4  count         V  number of commands
  *    28     4  after         V  what follows the last command: STUB_RESUME user code, STUB_TELL (write `done` to the
@@ -24,7 +24,8 @@
  *    44     4  frame         V  offset of the ucontext in the signal stack
  *    48     8  fs            V  with fsgsbase: bases to restore
  *    56     8  gs            V
- *    64   128 each  commands
+ *    64     4  attention     V  futex: changes with go and with ask
+ *   128   128 each  commands
  *
  * report page
  *     0     8  claim         S  = go when stopped (not trustworthy)
@@ -34,7 +35,7 @@
  *    32     8  context       S  address of ucontext; of a failed command: its address
  *    40     8  fs            S  with fsgsbase
  *    48     8  gs            S
- *    56     4  sleeps        S  1: waits on the futex `go`
+ *    56     4  sleeps        S  1: waits on the futex `attention`
  *    64     8  executed      S  = go when all commands of that go are executed (not trustworthy)
  *    72    32  payload       S  argument of ioctl(2)
  *
@@ -68,7 +69,8 @@
 #define CONTROL_FRAME		44
 #define CONTROL_FS		48
 #define CONTROL_GS		56
-#define CONTROL_COMMANDS	64
+#define CONTROL_ATTENTION	64
+#define CONTROL_COMMANDS	128
 
 #define REPORT_CLAIM		0
 #define REPORT_PROOF		8
@@ -86,7 +88,7 @@
 #define COMMAND_ARGUMENTS	8
 #define COMMAND_FLAGS		56
 #define COMMAND_PAYLOAD		64
-#define STUB_COMMANDS_MAX	63
+#define STUB_COMMANDS_MAX	62
 
 #define STUB_MAY_FAIL		1
 
@@ -131,6 +133,8 @@ struct stub_control {
 	uint32_t frame;
 	uint64_t fs;
 	uint64_t gs;
+	uint32_t attention;
+	uint32_t reserved[15];
 	struct stub_command command[STUB_COMMANDS_MAX];
 };
 
@@ -160,6 +164,7 @@ static_assert(offsetof(stub_control, done) == CONTROL_DONE);
 static_assert(offsetof(stub_control, fsgsbase) == CONTROL_FSGSBASE);
 static_assert(offsetof(stub_control, frame) == CONTROL_FRAME);
 static_assert(offsetof(stub_control, fs) == CONTROL_FS && offsetof(stub_control, gs) == CONTROL_GS);
+static_assert(offsetof(stub_control, attention) == CONTROL_ATTENTION);
 static_assert(offsetof(stub_control, command) == CONTROL_COMMANDS);
 static_assert(sizeof(stub_control) <= STUB_CONTROL_BYTES);
 static_assert(offsetof(stub_report, proof) == REPORT_PROOF && offsetof(stub_report, signal) == REPORT_SIGNAL);

@@ -21,7 +21,7 @@ namespace pando::stub {
 
 namespace {
 
-// A stub that spins out between two stops leaves a proof in the pipe that nobody reads; far below the pipe's capacity.
+// A proof that crosses with a claim that the VMM has seen stays in the pipe; the limit is far below its capacity.
 constexpr uint32_t kStopsUnreadMax = 1024;
 
 constexpr int kProofPatienceMs = 2;
@@ -45,7 +45,8 @@ uint64_t Nonces::next() {
 }
 
 StubProcess::StubProcess(NewStub born)
-    : pidfd_(std::move(born.pidfd)),
+    : pid_(born.pid),
+      pidfd_(std::move(born.pidfd)),
       pipe_(std::move(born.pipe)),
       uffd_(dsm::Uffd::adopt(std::move(born.uffd))),
       memory_(Mapping::shared_file(born.memory.get(), STUB_MEMORY_BYTES, PROT_READ | PROT_WRITE)) {
@@ -81,11 +82,19 @@ void StubProcess::go(const Go& go) {
   c->spin = go.spin;
   if (go.after == STUB_TELL) c->done = done_ = nonces_.next();
   go_ = nonces_.next();
-  __atomic_store_n(&c->go, go_, __ATOMIC_SEQ_CST);  // partner: the stub's mfence before it sleeps
-  if (read_once(hostile()->sleeps) != 0) {
-    syscall(SYS_futex, &c->go, FUTEX_WAKE, 1, nullptr, nullptr, 0);
-  }
+  __atomic_store_n(&c->go, go_, __ATOMIC_RELEASE);
+  attend();
 }
+
+bool StubProcess::attend() {
+  stub_control* c = control();
+  __atomic_store_n(&c->attention, ++attention_, __ATOMIC_SEQ_CST);  // partner: the stub's mfence before it sleeps
+  if (read_once(hostile()->sleeps) == 0) return false;
+  syscall(SYS_futex, &c->attention, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  return true;
+}
+
+void StubProcess::stop_spinning() { __atomic_store_n(&control()->spin, 0, __ATOMIC_RELAXED); }
 
 StubProcess::Read StubProcess::read_pipe() {
   uint64_t words[64];
@@ -134,7 +143,8 @@ Stop StubProcess::wait_stop(uint32_t rounds, const std::function<void()>* on_don
 
 Stop StubProcess::prove() {
   stub_control* c = control();
-  __atomic_store_n(&c->ask, go_, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&c->ask, go_, __ATOMIC_RELEASE);
+  attend();
   // Who answers not at once may be user code that only pretends to be stopped.  An honest stub takes the signal when
   // it runs again, which costs one stop for nothing.
   pollfd answer{pipe_.get(), POLLIN, 0};

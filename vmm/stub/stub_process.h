@@ -8,6 +8,8 @@
 // Not thread-safe, but for kick() and kill().
 #pragma once
 
+#include <sched.h>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -57,6 +59,11 @@ class StubProcess {
   };
   void go(const Go& go);
 
+  // Where the stub may run.  A hint: failures do not matter.
+  void place(const cpu_set_t& cpus) const { sched_setaffinity(pid_, sizeof cpus, &cpus); }
+  // The stub sleeps at once instead of spinning for its next go().  Any thread.
+  void stop_spinning();
+
   // Waits for the end of go(): spins `rounds` times, then sleeps.  `on_done`: called once when the commands of a go
   // with STUB_TELL are executed, or seen to be executed while spinning.
   Stop wait_stop(uint32_t rounds, const std::function<void()>* on_done = nullptr);
@@ -87,10 +94,12 @@ class StubProcess {
     return reinterpret_cast<stub_report*>(memory_.data() + (STUB_REPORT - STUB_CONTROL));
   }
   bool claimed() const;
+  bool attend();  // true: the stub slept and was woken
   enum class Read : uint8_t { Proof, Done, Other, Died };
   Read read_pipe();
   void await_birth();
 
+  const pid_t pid_;  // for placement alone; signals go through the pidfd
   UniqueFd pidfd_;
   UniqueFd pipe_;
   dsm::Uffd uffd_;
@@ -98,6 +107,7 @@ class StubProcess {
   Nonces nonces_;
   uint64_t go_ = 0;
   uint64_t done_ = 0;
+  uint32_t attention_ = 0;
   uint64_t first_context_ = 0;
   uint32_t stops_unread_ = 0;  // stops whose proof may lie in the pipe unread
 };

@@ -140,7 +140,7 @@ TEST_CASE("sandbox: calls with forbidden arguments: end the process before they 
       jump_to(stub_after_prove, SYS_write, {STUB_FD_PIPE, kData, 8}),
       jump_to(stub_after_prove, SYS_write, {STUB_FD_RAM, STUB_REPORT + REPORT_PROOF, 8}),
       jump_to(stub_after_futex, SYS_futex, {STUB_REPORT, FUTEX_WAIT, 0, 0}),
-      jump_to(stub_after_futex, SYS_futex, {STUB_CONTROL, FUTEX_WAKE, 1, 0}),
+      jump_to(stub_after_futex, SYS_futex, {STUB_CONTROL + CONTROL_ATTENTION, FUTEX_WAKE, 1, 0}),
   };
   for (const UserRegs& attack : attacks) {
     g.regs = attack;

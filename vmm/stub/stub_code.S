@@ -104,6 +104,9 @@ stub_after_futex:
 
 /* %r13 = command, %r12d = commands left. */
 execute:
+	movq	CONTROL(CONTROL_GO), %rax
+	cmpq	%rax, REPORT(REPORT_EXECUTED)	/* nobody gave a new go: user code has jumped in and would loop for ever */
+	je	die
 	leaq	CONTROL(CONTROL_COMMANDS), %r13
 	movl	CONTROL(CONTROL_COUNT), %r12d
 next:

@@ -16,7 +16,7 @@ namespace pando::config {
 using Nanoseconds = std::chrono::nanoseconds;
 
 struct TimeoutConfig {
-  Nanoseconds launch{}, ship{}, connect{}, vmm_ready{}, boot{}, node_loss{}, page_request{},
+  Nanoseconds launch{}, ship{}, connect{}, vmm_ready{}, node_loss{}, page_request{},
       shutdown{};
 };
 

@@ -51,7 +51,6 @@ TimeoutConfig read_timeouts(const TableReader& in) {
           .ship = in.duration("ship"),
           .connect = in.duration("connect"),
           .vmm_ready = in.duration("vmm_ready"),
-          .boot = in.duration("boot"),
           .node_loss = in.duration("node_loss"),
           .page_request = in.duration("page_request"),
           .shutdown = in.duration("shutdown")};
@@ -104,6 +103,9 @@ void check_addresses(const TableReader& in, const NodeConfig& node,
 NodeConfig read_node(const TableReader& in, const SecurityConfig& security) {
   NodeConfig node;
   node.name = in.name("name");
+  if (node.name == "ca" || node.name == "operator" || node.name == "console") {
+    in.fail("name", "'" + node.name + "' means something else to Pando; use another name");
+  }
   node.memory_bytes = in.bytes("memory");
   node.vcpus = in.count("vcpus");
   node.cache_bytes = in.maybe_bytes("cache");

@@ -37,8 +37,6 @@ constexpr KeySpec kKeys[] = {
      60 * kMinute},
     {"timeouts", "vmm_ready", Duration, Defaulted, "20s", "a node's machine has its memory set up",
      kMs, 60 * kMinute},
-    {"timeouts", "boot", Duration, Defaulted, "60s",
-     "all nodes ready until the guest's init runs the command", kMs, 60 * kMinute},
     {"timeouts", "node_loss", Duration, Defaulted, "3s", "a silent node counts as lost", 100 * kMs,
      60 * kMinute},
     {"timeouts", "page_request", Duration, Defaulted, "10s",

@@ -67,7 +67,6 @@ launch = "1s"
 ship = "2s"
 connect = "3s"
 vmm_ready = "4s"
-boot = "5s"
 node_loss = "600ms"
 page_request = "7s"
 shutdown = "8s"
@@ -161,11 +160,11 @@ TEST_CASE("config: bad input: each mistake has its place and its remedy") {
        "t.toml:1:16: initrd: wants quoted, non-empty texts in its list"},
       {"log_level = \"loud\"\n" + kNodeA,
        "t.toml:1:13: log_level: use \"debug\", \"info\", \"warn\" or \"error\""},
-      {"[timeouts]\nboot = 5\n" + kNodeA, "t.toml:2:8: boot: wants a quoted text such as \"15s\""},
-      {"[timeouts]\nboot = \"5\"\n" + kNodeA,
-       "t.toml:2:8: boot: '5' is no time; write a whole number and us, ms, s or min: \"15s\""},
-      {"[timeouts]\nboot = \"0s\"\n" + kNodeA,
-       "t.toml:2:8: boot: is out of range; use 1ms to 3600s"},
+      {"[timeouts]\nship = 5\n" + kNodeA, "t.toml:2:8: ship: wants a quoted text such as \"15s\""},
+      {"[timeouts]\nship = \"5\"\n" + kNodeA,
+       "t.toml:2:8: ship: '5' is no time; write a whole number and us, ms, s or min: \"15s\""},
+      {"[timeouts]\nship = \"0s\"\n" + kNodeA,
+       "t.toml:2:8: ship: is out of range; use 1ms to 3600s"},
       {"[security]\ntls = \"no\"\n" + kNodeA,
        "t.toml:2:7: tls: wants true or false, without quotes"},
       {"[security]\ninsecure = true\n" + kNodeA,
@@ -191,6 +190,8 @@ TEST_CASE("config: bad input: each mistake has its place and its remedy") {
        "t.toml:8:9: vcpus: the nodes up to here have 65 virtual CPUs together; at most 64 are "
        "possible"},
       {kNodeA + kNodeA, "t.toml:6:8: name: 'a' is taken by an earlier node; rename one"},
+      {"[[node]]\nname = \"operator\"\nmemory = \"256MiB\"\nvcpus = 1\n",
+       "t.toml:2:8: name: 'operator' means something else to Pando; use another name"},
       {kNodeA + "listen = \"7711\"\n",
        "t.toml:5:10: listen: '7711' is no address; write host:port, such as \"127.0.0.1:0\""},
       {kNodeA + "listen = \"0.0.0.0:7711\"\n",

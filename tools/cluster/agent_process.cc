@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/cluster/agent_process.h"
+
+#include <fcntl.h>
+#include <google/protobuf/util/json_util.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+#include "base/error.h"
+
+extern char** environ;
+
+namespace pando::cluster {
+namespace {
+
+constexpr size_t kLineMax = 64 * 1024;
+
+struct Pipe {
+  UniqueFd read, write;
+};
+
+Pipe make_pipe() {
+  std::array<int, 2> fds{};
+  check_errno(::pipe2(fds.data(), O_CLOEXEC), "pipe2");
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+class SpawnAttributes {
+ public:
+  SpawnAttributes() {
+    check_pthread(posix_spawnattr_init(&value_), "posix_spawnattr_init");
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    check_pthread(posix_spawnattr_setsigmask(&value_, &none), "posix_spawnattr_setsigmask");
+    check_pthread(posix_spawnattr_setsigdefault(&value_, &all), "posix_spawnattr_setsigdefault");
+    constexpr short kFlags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    check_pthread(posix_spawnattr_setflags(&value_, kFlags), "posix_spawnattr_setflags");
+  }
+  ~SpawnAttributes() { posix_spawnattr_destroy(&value_); }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+  const posix_spawnattr_t* get() const { return &value_; }
+
+ private:
+  posix_spawnattr_t value_;
+};
+
+class SpawnFiles {
+ public:
+  SpawnFiles() {
+    check_pthread(posix_spawn_file_actions_init(&value_), "posix_spawn_file_actions_init");
+  }
+  ~SpawnFiles() { posix_spawn_file_actions_destroy(&value_); }
+  SpawnFiles(const SpawnFiles&) = delete;
+  SpawnFiles& operator=(const SpawnFiles&) = delete;
+  void put(int fd, int as) {
+    check_pthread(posix_spawn_file_actions_adddup2(&value_, fd, as),
+                  "posix_spawn_file_actions_adddup2");
+  }
+  const posix_spawn_file_actions_t* get() const { return &value_; }
+
+ private:
+  posix_spawn_file_actions_t value_;
+};
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
+  return out;
+}
+
+bool write_all(int fd, const std::string& bytes) {
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t put = ::write(fd, bytes.data() + done, bytes.size() - done);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return false;
+    done += static_cast<size_t>(put);
+  }
+  return true;
+}
+
+}  // namespace
+
+AgentProcess::AgentProcess(const std::vector<std::string>& command, int log_fd) {
+  Pipe in = make_pipe(), out = make_pipe();
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  SpawnFiles files;
+  files.put(in.read.get(), STDIN_FILENO);
+  files.put(out.write.get(), STDOUT_FILENO);
+  files.put(log_fd, STDERR_FILENO);
+  const int error =
+      posix_spawnp(&pid_, argv[0], files.get(), SpawnAttributes().get(), argv.data(), environ);
+  if (error != 0) {
+    pid_ = -1;
+    throw UserError("cannot start '" + joined(command) + "': " + std::strerror(error) +
+                    "; correct launch or program, or build it with tools/build");
+  }
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  check_errno(pidfd_.get(), "pidfd_open");
+  to_agent_ = std::move(in.write);
+  from_agent_ = std::move(out.read);
+  check_errno(::fcntl(from_agent_.get(), F_SETFL, O_NONBLOCK), "fcntl(O_NONBLOCK)");
+}
+
+AgentProcess::AgentProcess(AgentProcess&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)),
+      pidfd_(std::move(other.pidfd_)),
+      to_agent_(std::move(other.to_agent_)),
+      from_agent_(std::move(other.from_agent_)),
+      partial_line_(std::move(other.partial_line_)),
+      wait_status_(other.wait_status_) {}
+
+AgentProcess::~AgentProcess() {
+  if (pid_ < 0 || ended()) return;
+  kill();
+  int status = 0;
+  ::waitpid(pid_, &status, 0);
+}
+
+bool AgentProcess::send(const v1::NodeSpec& spec) {
+  const std::string body = spec.SerializeAsString();
+  std::string bytes;
+  for (int shift = 0; shift < 32; shift += 8)
+    bytes += static_cast<char>((body.size() >> shift) & 0xff);
+  return write_all(to_agent_.get(), bytes + body);
+}
+
+std::vector<v1::Event> AgentProcess::read_events() {
+  std::array<char, 16 * 1024> buffer;
+  while (from_agent_) {
+    const ssize_t got = ::read(from_agent_.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) break;
+    if (got <= 0) {
+      from_agent_.reset();
+      break;
+    }
+    partial_line_.append(buffer.data(), static_cast<size_t>(got));
+    if (partial_line_.size() > kLineMax && partial_line_.find('\n') == partial_line_.npos)
+      partial_line_.clear();
+  }
+  std::vector<v1::Event> events;
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;  // a newer agent may say more
+  size_t begin = 0;
+  for (size_t end; (end = partial_line_.find('\n', begin)) != partial_line_.npos; begin = end + 1) {
+    v1::Event event;
+    const std::string line = partial_line_.substr(begin, end - begin);
+    if (google::protobuf::util::JsonStringToMessage(line, &event, options).ok())
+      events.push_back(std::move(event));
+  }
+  partial_line_.erase(0, begin);
+  return events;
+}
+
+std::optional<int> AgentProcess::ended() {
+  if (wait_status_ || pid_ < 0) return wait_status_;
+  int status = 0;
+  if (::waitpid(pid_, &status, WNOHANG) == pid_) wait_status_ = status;
+  return wait_status_;
+}
+
+void AgentProcess::kill() {
+  if (pid_ > 0 && !ended()) ::kill(-pid_, SIGKILL);  // its whole session
+}
+
+std::string describe_wait_status(int status) {
+  if (WIFEXITED(status)) return "ended with status " + std::to_string(WEXITSTATUS(status));
+  return "was killed by signal " + std::to_string(WTERMSIG(status));
+}
+
+}  // namespace pando::cluster

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/cluster/keeper.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <optional>
+
+#include "base/error.h"
+
+extern char** environ;
+
+namespace pando::cluster {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Kept {
+  pid_t pid;
+  UniqueFd pidfd, liveness, events;
+};
+
+void drain(UniqueFd& events) {
+  std::array<char, 4096> buffer;
+  const ssize_t got = ::read(events.get(), buffer.data(), buffer.size());
+  if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) events.reset();
+}
+
+UniqueFd open_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
+  check_errno(::sigprocmask(SIG_BLOCK, &set, nullptr), "sigprocmask");
+  return UniqueFd(static_cast<int>(check_errno(::signalfd(-1, &set, SFD_CLOEXEC), "signalfd")));
+}
+
+void kill_rest(const std::vector<Kept>& agents) {
+  for (const Kept& agent : agents) {
+    if (agent.pidfd) ::kill(-agent.pid, SIGKILL);
+  }
+}
+
+}  // namespace
+
+HeldAgent HeldAgent::of(const AgentProcess& process) {
+  return {process.pid(), process.pidfd(), process.liveness_fd(), process.events_fd()};
+}
+
+std::string HeldAgent::text() const {
+  return std::to_string(pid) + ":" + std::to_string(pidfd) + ":" + std::to_string(liveness_fd) +
+         ":" + std::to_string(events_fd);
+}
+
+HeldAgent HeldAgent::parse(const std::string& text) {
+  HeldAgent out;
+  char end = 0;
+  const int fields = std::sscanf(text.c_str(), "%d:%d:%d:%d%c", &out.pid, &out.pidfd,
+                                 &out.liveness_fd, &out.events_fd, &end);
+  if (fields != 4 || out.pid <= 1 || out.pidfd < 3)
+    throw UserError("pando hold is started by pando up alone");
+  return out;
+}
+
+pid_t start_keeper(const RuntimeDir& runtime, const std::vector<HeldAgent>& agents,
+                   std::chrono::nanoseconds grace) {
+  std::vector<std::string> words{
+      "pando", "hold", runtime.path(), std::to_string(runtime.lock_fd()),
+      std::to_string(std::chrono::ceil<std::chrono::milliseconds>(grace).count())};
+  posix_spawn_file_actions_t files;
+  check_pthread(posix_spawn_file_actions_init(&files), "posix_spawn_file_actions_init");
+  const UniqueFd log = runtime.open_log("hold");
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (const int fd : {0, 1}) posix_spawn_file_actions_adddup2(&files, null.get(), fd);
+  posix_spawn_file_actions_adddup2(&files, log.get(), 2);
+  // A descriptor put onto itself loses its close-on-exec flag.
+  const auto pass = [&files](int fd) { posix_spawn_file_actions_adddup2(&files, fd, fd); };
+  pass(runtime.lock_fd());
+  for (const HeldAgent& agent : agents) {
+    words.push_back(agent.text());
+    for (const int fd : {agent.pidfd, agent.liveness_fd, agent.events_fd}) {
+      if (fd >= 0) pass(fd);
+    }
+  }
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  posix_spawnattr_t attributes;
+  check_pthread(posix_spawnattr_init(&attributes), "posix_spawnattr_init");
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, "/proc/self/exe", &files, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&files);
+  check_pthread(error, "start pando hold");
+  return pid;
+}
+
+void keep(const std::string& runtime_path, int lock_fd, const std::vector<HeldAgent>& held,
+          std::chrono::milliseconds grace) {
+  const RuntimeDir runtime = RuntimeDir::adopt(runtime_path, UniqueFd(lock_fd));
+  std::vector<Kept> agents;
+  for (const HeldAgent& agent : held) {
+    agents.push_back(
+        {agent.pid, UniqueFd(agent.pidfd), UniqueFd(agent.liveness_fd), UniqueFd(agent.events_fd)});
+  }
+  const UniqueFd signals = open_signals();
+  std::optional<Clock::time_point> kill_at;
+  bool killed = false;
+  const auto begin_end = [&] {
+    if (kill_at) return;
+    kill_at = Clock::now() + grace;
+    for (Kept& agent : agents) agent.liveness.reset();
+  };
+  while (std::any_of(agents.begin(), agents.end(), [](const Kept& a) { return a.pidfd.valid(); })) {
+    std::vector<pollfd> fds{{kill_at ? -1 : signals.get(), POLLIN, 0}};
+    for (const Kept& agent : agents) {
+      fds.push_back({agent.pidfd.get(), POLLIN, 0});
+      fds.push_back({agent.events.get(), POLLIN, 0});
+    }
+    const auto left =
+        kill_at ? std::chrono::ceil<std::chrono::milliseconds>(*kill_at - Clock::now()).count() : 0;
+    const int limit_ms =
+        kill_at && !killed ? static_cast<int>(std::clamp<int64_t>(left, 0, 60'000)) : -1;
+    if (::poll(fds.data(), fds.size(), limit_ms) < 0 && errno != EINTR)
+      throw HostError("poll", errno);
+    if (fds[0].revents != 0) begin_end();
+    for (size_t i = 0; i < agents.size(); ++i) {
+      if (fds[2 + 2 * i].revents != 0) drain(agents[i].events);
+      if (fds[1 + 2 * i].revents == 0) continue;
+      agents[i].pidfd.reset();
+      begin_end();
+    }
+    if (kill_at && !killed && Clock::now() >= *kill_at) {
+      kill_rest(agents);
+      killed = true;
+    }
+  }
+  runtime.forget_state();
+}
+
+}  // namespace pando::cluster

@@ -4,17 +4,14 @@
 #include <fcntl.h>
 #include <google/protobuf/util/json_util.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstring>
 
 #include "base/error.h"
-
-extern char** environ;
+#include "tools/cluster/spawn.h"
 
 namespace pando::cluster {
 namespace {
@@ -31,51 +28,6 @@ Pipe make_pipe() {
   return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-class SpawnAttributes {
- public:
-  SpawnAttributes() {
-    check_pthread(posix_spawnattr_init(&value_), "posix_spawnattr_init");
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    check_pthread(posix_spawnattr_setsigmask(&value_, &none), "posix_spawnattr_setsigmask");
-    check_pthread(posix_spawnattr_setsigdefault(&value_, &all), "posix_spawnattr_setsigdefault");
-    constexpr short kFlags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-    check_pthread(posix_spawnattr_setflags(&value_, kFlags), "posix_spawnattr_setflags");
-  }
-  ~SpawnAttributes() { posix_spawnattr_destroy(&value_); }
-  SpawnAttributes(const SpawnAttributes&) = delete;
-  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
-  const posix_spawnattr_t* get() const { return &value_; }
-
- private:
-  posix_spawnattr_t value_;
-};
-
-class SpawnFiles {
- public:
-  SpawnFiles() {
-    check_pthread(posix_spawn_file_actions_init(&value_), "posix_spawn_file_actions_init");
-  }
-  ~SpawnFiles() { posix_spawn_file_actions_destroy(&value_); }
-  SpawnFiles(const SpawnFiles&) = delete;
-  SpawnFiles& operator=(const SpawnFiles&) = delete;
-  void put(int fd, int as) {
-    check_pthread(posix_spawn_file_actions_adddup2(&value_, fd, as),
-                  "posix_spawn_file_actions_adddup2");
-  }
-  const posix_spawn_file_actions_t* get() const { return &value_; }
-
- private:
-  posix_spawn_file_actions_t value_;
-};
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
-  return out;
-}
-
 bool write_all(int fd, const std::string& bytes) {
   for (size_t done = 0; done < bytes.size();) {
     const ssize_t put = ::write(fd, bytes.data() + done, bytes.size() - done);
@@ -90,20 +42,7 @@ bool write_all(int fd, const std::string& bytes) {
 
 AgentProcess::AgentProcess(const std::vector<std::string>& command, int log_fd) {
   Pipe in = make_pipe(), out = make_pipe();
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  SpawnFiles files;
-  files.put(in.read.get(), STDIN_FILENO);
-  files.put(out.write.get(), STDOUT_FILENO);
-  files.put(log_fd, STDERR_FILENO);
-  const int error =
-      posix_spawnp(&pid_, argv[0], files.get(), SpawnAttributes().get(), argv.data(), environ);
-  if (error != 0) {
-    pid_ = -1;
-    throw UserError("cannot start '" + joined(command) + "': " + std::strerror(error) +
-                    "; correct launch or program, or build it with tools/build");
-  }
+  pid_ = spawn(command, {in.read.get(), out.write.get(), log_fd});
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   check_errno(pidfd_.get(), "pidfd_open");
   to_agent_ = std::move(in.write);

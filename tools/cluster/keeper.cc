@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -14,8 +13,7 @@
 #include <optional>
 
 #include "base/error.h"
-
-extern char** environ;
+#include "tools/cluster/spawn.h"
 
 namespace pando::cluster {
 namespace {
@@ -70,36 +68,21 @@ HeldAgent HeldAgent::parse(const std::string& text) {
 
 pid_t start_keeper(const RuntimeDir& runtime, const std::vector<HeldAgent>& agents,
                    std::chrono::nanoseconds grace) {
-  std::vector<std::string> words{
+  std::vector<std::string> command{
       "pando", "hold", runtime.path(), std::to_string(runtime.lock_fd()),
       std::to_string(std::chrono::ceil<std::chrono::milliseconds>(grace).count())};
-  posix_spawn_file_actions_t files;
-  check_pthread(posix_spawn_file_actions_init(&files), "posix_spawn_file_actions_init");
   const UniqueFd log = runtime.open_log("hold");
-  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  for (const int fd : {0, 1}) posix_spawn_file_actions_adddup2(&files, null.get(), fd);
-  posix_spawn_file_actions_adddup2(&files, log.get(), 2);
-  // A descriptor put onto itself loses its close-on-exec flag.
-  const auto pass = [&files](int fd) { posix_spawn_file_actions_adddup2(&files, fd, fd); };
-  pass(runtime.lock_fd());
+  const UniqueFd null(
+      static_cast<int>(check_errno(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")));
+  SpawnFds fds{
+      .in = null.get(), .out = null.get(), .error = log.get(), .passed = {runtime.lock_fd()}};
   for (const HeldAgent& agent : agents) {
-    words.push_back(agent.text());
+    command.push_back(agent.text());
     for (const int fd : {agent.pidfd, agent.liveness_fd, agent.events_fd}) {
-      if (fd >= 0) pass(fd);
+      if (fd >= 0) fds.passed.push_back(fd);
     }
   }
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  posix_spawnattr_t attributes;
-  check_pthread(posix_spawnattr_init(&attributes), "posix_spawnattr_init");
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-  pid_t pid = -1;
-  const int error = posix_spawn(&pid, "/proc/self/exe", &files, &attributes, argv.data(), environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
-  check_pthread(error, "start pando hold");
-  return pid;
+  return spawn(command, fds, "/proc/self/exe");
 }
 
 void keep(const std::string& runtime_path, int lock_fd, const std::vector<HeldAgent>& held,

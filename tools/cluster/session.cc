@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "tools/cluster/keeper.h"
 #include "tools/cluster/plan.h"
+#include "tools/cluster/spawn.h"
 #include "tools/tls/authority.h"
 
 namespace pando::cluster {
@@ -189,11 +190,8 @@ void Session::fail_launch(size_t index) {
   const std::string words = last_line(log_tail(index));
   if (exited_with(status, {kExitUserMistake}) && !words.empty())
     throw UserError("node " + node.name + ": " + words);
-  std::string command;
-  for (const std::string& word :
-       launch_command(node, Installation::of_this_program().agent, "serve")) {
-    command += (command.empty() ? "" : " ") + word;
-  }
+  const std::string command =
+      joined(launch_command(node, Installation::of_this_program().agent, "serve"));
   const std::string sentence = "node " + node.name + ": '" + command + "' " +
                                describe_wait_status(status) + " before the agent listened" +
                                (words.empty() ? "" : ": " + words) +

@@ -11,6 +11,7 @@ namespace pando::cli {
 
 void add_run(CLI::App& app, int& exit_code);
 void add_up(CLI::App& app, int& exit_code);
+void add_check(CLI::App& app, int& exit_code);  // and host-report
 void add_console(CLI::App& app, int& exit_code);
 void add_status(CLI::App& app, int& exit_code);
 void add_logs(CLI::App& app, int& exit_code);

@@ -52,6 +52,7 @@ int run(int argc, char** argv) {
   CLI::App app("Pando boots one Linux across several hosts.", "pando");
   app.require_subcommand(1);
   app.set_version_flag("--version", "pando " PANDO_VERSION);
+  add_check(app, exit_code);
   add_up(app, exit_code);
   add_run(app, exit_code);
   add_console(app, exit_code);

@@ -56,7 +56,7 @@ TEST_CASE("guest ABI: boot info: the documented offsets are the compiled ones") 
                 ROW(pando_boot, features), ROW(pando_boot, cmdline_gpa), ROW(pando_boot, initrd_gpa),
                 ROW(pando_boot, initrd_bytes), ROW(pando_boot, hwcap), ROW(pando_boot, hwcap2),
                 ROW(pando_boot, fpu_bytes), ROW(pando_boot, node_count), ROW(pando_boot, vcpu_count),
-                ROW(pando_boot, device_count), ROW(pando_boot, loops_per_second), ROW(pando_boot, reserved),
+                ROW(pando_boot, device_count), ROW(pando_boot, loops_per_second), ROW(pando_boot, xfeatures),
                 ROW(pando_boot, vcpu_node), ROW(pando_boot, ranges), ROW(pando_boot, distance),
                 ROW(pando_boot, node_name)});
 }

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <ctime>
 
+#include "base/futex.h"
 #include "vmm/machine.h"
 #include "vmm/vcpu.h"
 
@@ -17,6 +18,7 @@ namespace pando::vmm {
 namespace {
 
 constexpr size_t kConsoleChunk = 4096;
+constexpr auto kPowerCheck = std::chrono::seconds(1);
 
 struct Arguments {
   uint64_t a, b, c, d, e;
@@ -104,6 +106,14 @@ long run_user(Machine& m, Vcpu& v, const Arguments& x) {
   return exit;
 }
 
+// Until the agent's Shutdown ends the process.  A debugger that looks at the end gets the vCPU back in the guest, where
+// its registers are known; the guest stops it there for good.
+long power(Machine& m, Vcpu& v, const Arguments& x) {
+  m.announce_power(static_cast<uint32_t>(x.a), static_cast<uint32_t>(x.b));
+  while (!v.debug.attention()) futex_wait(v.debug.want, 0, kPowerCheck);
+  return 0;
+}
+
 long stats(Machine& m, Vcpu&, const Arguments& x) {
   const dsm::NodeClient::Stats s = m.client().stats();
   pando_stats out{};
@@ -121,7 +131,7 @@ long dispatch(Machine& m, Vcpu& v, long number, const Arguments& x) {
     case PANDO_HC_CLOCK: return clock(m, v, x);
     case PANDO_HC_TIMER: return timer(m, v, x);
     case PANDO_HC_IDLE: return m.idle(v);
-    case PANDO_HC_POWER: m.power(static_cast<uint32_t>(x.a), static_cast<uint32_t>(x.b));
+    case PANDO_HC_POWER: return power(m, v, x);
     case PANDO_HC_IPI: return ipi(m, v, x);
     case PANDO_HC_VCPU_START: return vcpu_start(m, v, x);
     case PANDO_HC_KERNEL_MAP: return kernel_map(m, v, x);

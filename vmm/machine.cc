@@ -230,9 +230,13 @@ long Machine::idle(Vcpu& vcpu) {
   return 0;
 }
 
-void Machine::power(uint32_t kind, uint32_t code) {
+void Machine::announce_power(uint32_t kind, uint32_t code) {
   const PowerMessage message{kind, code};
   client_->send(client_->layout().self, FabricKind::Power, bytes_of(message));
+}
+
+void Machine::power(uint32_t kind, uint32_t code) {
+  announce_power(kind, code);
   for (;;) pause();  // until the agent's Shutdown ends the process
 }
 

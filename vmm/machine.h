@@ -55,6 +55,8 @@ class Machine {
   long start_vcpu(VcpuId id, uint64_t entry, uint64_t argument);
   void send_ipi(VcpuId id, unsigned vector);
   long idle(Vcpu& vcpu);
+  // Tells the agent; the second form also waits for the end of the process.
+  void announce_power(uint32_t kind, uint32_t code);
   [[noreturn]] void power(uint32_t kind, uint32_t code);
 
   // The guest cannot go on: its stack is gone, or the host failed under it.  Both end the cluster.

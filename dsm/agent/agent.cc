@@ -308,6 +308,7 @@ void Agent::begin_end(const v1::ExitStatus& status) {
 
 void Agent::finish() {
   if (machine_) tell_peers_of_end();
+  debug_service_.on_end(*exit_);
   // A guest that has panicked, or lost its VMM, is kept for the debugger that is looking at it.
   if (exit_->reason() == v1::EXIT_PANIC || exit_->reason() == v1::EXIT_VMM_DIED)
     debug_service_.wait_detached([this] { return end_now(); });

@@ -146,6 +146,15 @@ void DebugService::on_vmm_message(std::span<const uint8_t> payload) {
   if (session_ != nullptr) session_->post(std::move(reply));
 }
 
+void DebugService::on_end(const v1::ExitStatus& status) {
+  v1::DebugReply reply;
+  reply.set_operation(static_cast<uint32_t>(DebugOperation::Node));
+  backend_.debug_node(*reply.mutable_node());
+  *reply.mutable_node()->mutable_exit() = status;
+  const std::lock_guard guard(mutex_);
+  if (session_ != nullptr) session_->post(std::move(reply));
+}
+
 bool DebugService::pass_on(const v1::DebugRequest& request) {
   if (request.data().size() > kDebugDataMax) return false;
   const DebugHeader header{request.sequence(),

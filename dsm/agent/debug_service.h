@@ -39,6 +39,8 @@ class DebugService final : public v1::Debug::CallbackService {
 
   // A Debug message of the VMM: a reply, or something it has hit.  Any thread; never blocks.
   void on_vmm_message(std::span<const uint8_t> payload);
+  // The guest has ended: the debugger is told.
+  void on_end(const v1::ExitStatus& status);
   // Waits until no debugger is attached: a guest that has panicked is kept for it.  Returns at the latest when ended()
   // says true; it is asked a few times per second.
   template <class Ended>

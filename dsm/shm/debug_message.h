@@ -14,7 +14,7 @@
 //   WriteRegisters   yes   -        -       as the reply above      -
 //   ReadPhysical     -     yes      wanted  -                       the bytes; inside one page
 //   WritePhysical    -     yes      -       the bytes               - ; inside one page
-//   SetBreakpoints   -     -        -       u64 addresses           - ; which int3 are the debugger's
+//   SetBreakpoints   -     -        -       DebugBreakpoint...      - ; which int3 are the debugger's: all of them
 //   ReadHeld         -     yes      wanted  -                       as ReadPhysical, by the agent from what the node
 //                                                                   holds; -ENODATA: not here
 //   Page             -     yes      -       -                       - ; text instead (gRPC only)
@@ -58,7 +58,16 @@ struct DebugHeader {
 static_assert(sizeof(DebugHeader) == 24);
 
 inline constexpr size_t kDebugDataMax = 12 * 1024;
-inline constexpr size_t kDebugBreakpointsMax = 1024;
+inline constexpr size_t kDebugBreakpointsMax = 500;
+
+// An int3 that the debugger has written, or is about to write.
+struct DebugBreakpoint {
+  uint64_t virtual_address;  // where RIP finds it
+  uint64_t physical_address;
+  uint64_t original;  // the byte that was there; put back when the debugger goes away
+};
+static_assert(sizeof(DebugBreakpoint) == 24);
+inline constexpr uint8_t kBreakpointOpcode = 0xcc;
 
 struct DebugAction {
   uint16_t vcpu;
@@ -71,8 +80,7 @@ enum class DebugWhere : uint8_t { NotStarted, Running, Kernel, User };
 struct DebugVcpu {
   uint16_t vcpu;
   DebugWhere where;
-  uint8_t idle;  // parked in PANDO_HC_IDLE, or on the way out of it
-  uint32_t reserved;
+  uint8_t reserved[5];
   uint64_t current_task;   // as the guest says (vCPU block)
   uint64_t percpu_offset;
   uint64_t mm;  // User: the address space (mm_context_t.id)

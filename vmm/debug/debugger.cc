@@ -112,6 +112,7 @@ void Debugger::handle(const Message& message) {
   switch (static_cast<DebugOperation>(request.operation)) {
     case DebugOperation::Stop:
       reply.status = stop_all();
+      forget_hits();
       out = describe_vcpus();
       break;
     case DebugOperation::Resume: reply.status = resume(message.data); break;
@@ -142,14 +143,18 @@ void Debugger::tell_hits() {
     if (!vcpu || vcpu->debug.hit.load() == 0) continue;
     stop_all();
     const int32_t stop = vcpu->debug.hit.exchange(0);
-    // Others may have hit something meanwhile: their RIP is at it, so they will again when they go on.
-    for (const auto& other : vcpus_)
-      if (other) other->debug.hit = 0;
+    forget_hits();
     std::vector<uint8_t> registers;
     const DebugHeader event{0, static_cast<uint16_t>(DebugOperation::Stopped), vcpu->id.value(), stop, 0, 0};
     send(event, registers);
     return;
   }
+}
+
+// What has not been told when the node is stopped: RIP is at it, so it is hit again when the vCPU goes on.
+void Debugger::forget_hits() {
+  for (const auto& vcpu : vcpus_)
+    if (vcpu) vcpu->debug.hit = 0;
 }
 
 int32_t Debugger::stop_all() {
@@ -201,26 +206,36 @@ int32_t Debugger::resume(std::span<const uint8_t> data) {
 }
 
 void Debugger::detach() {
+  restore_bytes();
   breakpoint_count_ = 0;
   user_steps_ = 0;
+  forget_hits();
   for (const auto& vcpu : vcpus_) {
     if (!vcpu) continue;
-    vcpu->debug.hit = 0;
     vcpu->debug.step_next = 0;
     release(*vcpu);
   }
 }
 
 int32_t Debugger::set_breakpoints(std::span<const uint8_t> data) {
-  const size_t count = data.size() / sizeof(uint64_t);
-  if (data.size() % sizeof(uint64_t) != 0 || count > breakpoints_.size()) return -EINVAL;
-  for (size_t i = 0; i < count; ++i) {
-    uint64_t address;
-    std::memcpy(&address, data.data() + i * sizeof address, sizeof address);
-    breakpoints_[i] = address;
-  }
+  const size_t count = data.size() / sizeof(dsm::DebugBreakpoint);
+  if (data.size() % sizeof(dsm::DebugBreakpoint) != 0 || count > breakpoints_.size()) return -EINVAL;
+  breakpoint_bytes_.resize(count);
+  if (count > 0) std::memcpy(breakpoint_bytes_.data(), data.data(), data.size());
+  for (size_t i = 0; i < count; ++i) breakpoints_[i] = breakpoint_bytes_[i].virtual_address;
   breakpoint_count_ = static_cast<uint32_t>(count);
   return 0;
+}
+
+// The debugger went away without doing it itself.  Every node does it: the second finds nothing to do.
+void Debugger::restore_bytes() {
+  for (const dsm::DebugBreakpoint& b : breakpoint_bytes_) {
+    if (!memory_.contains_physical(GuestPhys(b.physical_address), 1)) continue;
+    const uint64_t at = PANDO_RAM_BASE + b.physical_address;
+    const auto original = static_cast<uint8_t>(b.original);
+    if (memory_.read<uint8_t>(at) == dsm::kBreakpointOpcode) memory_.copy_to_guest(at, &original, 1);
+  }
+  breakpoint_bytes_.clear();
 }
 
 std::vector<uint8_t> Debugger::describe_vcpus() {

@@ -71,9 +71,11 @@ class Debugger {
   bool handle_next();
   void handle(const Message& message);
   void tell_hits();
+  void forget_hits();
   int32_t stop_all();
   int32_t resume(std::span<const uint8_t> data);
   void detach();
+  void restore_bytes();
   int32_t set_breakpoints(std::span<const uint8_t> data);
   int32_t read_registers(uint16_t vcpu, std::vector<uint8_t>& out);
   int32_t write_registers(uint16_t vcpu, std::span<const uint8_t> data);
@@ -90,14 +92,17 @@ class Debugger {
   void hit(Vcpu& vcpu, dsm::DebugStop stop);
   bool on_step_trap(Vcpu& vcpu, ucontext_t* context);
   bool is_breakpoint(uint64_t address) const;
+  bool is_instruction_gone(uint64_t address) const;
   void step_user(Vcpu& vcpu, bool on);
 
   dsm::NodeClient& client_;
   GuestMemory& memory_;
   const std::vector<std::unique_ptr<Vcpu>>& vcpus_;
 
+  // Addresses for handlers; count and content change while vCPUs look: each value alone is whole.
   std::array<std::atomic<uint64_t>, dsm::kDebugBreakpointsMax> breakpoints_{};
   std::atomic<uint32_t> breakpoint_count_{0};
+  std::vector<dsm::DebugBreakpoint> breakpoint_bytes_;  // thread "debug"
   // Steps of user code that the guest may have moved to another vCPU before they trap.
   std::atomic<uint32_t> user_steps_{0};
 

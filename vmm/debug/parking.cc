@@ -100,8 +100,10 @@ bool Debugger::on_trap(Vcpu& vcpu, ucontext_t* context) {
   if (trap == kDebugTrap) return on_step_trap(vcpu, context);
   if (trap != kBreakpointTrap || !memory_.contains_virtual(rsp_of(context))) return false;
   const uint64_t at = rip_of(context) - 1;
-  if (!is_breakpoint(at)) return false;
+  const bool taken_out = !is_breakpoint(at) && is_instruction_gone(at);
+  if (!is_breakpoint(at) && !taken_out) return false;
   context->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(at);
+  if (taken_out) return true;  // between the trap and here: execute what is there now
   vcpu.debug.stepping = false;
   hit(vcpu, DebugStop::Breakpoint);
   park_in_kernel(vcpu, context);
@@ -134,6 +136,11 @@ bool Debugger::is_breakpoint(uint64_t address) const {
   for (uint32_t i = 0; i < count; ++i)
     if (breakpoints_[i].load(std::memory_order_relaxed) == address) return true;
   return false;
+}
+
+bool Debugger::is_instruction_gone(uint64_t address) const {
+  uint8_t opcode = 0;
+  return memory_.copy_from_guest(&opcode, address, 1) && opcode != dsm::kBreakpointOpcode;
 }
 
 void Debugger::step_user(Vcpu& vcpu, bool on) {

@@ -77,7 +77,10 @@ ClusterTarget::~ClusterTarget() = default;
 void ClusterTarget::connect() {
   nodes_.clear();
   ram_bytes_ = 0;
+  over_ = false;
+  pending_stop_.reset();
   {
+    // Of sessions before this one: their reader threads have ended.
     const std::lock_guard guard(events_mutex_);
     events_.clear();
   }
@@ -122,6 +125,8 @@ void ClusterTarget::detach() {
   nodes_.clear();
   vcpus_.clear();
   forget_memory();
+  const std::lock_guard guard(events_mutex_);
+  events_.clear();
 }
 
 void ClusterTarget::kill() {

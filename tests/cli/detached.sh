@@ -44,7 +44,7 @@ expect_status 0 "up --detach again"
 keeper=$(pgrep --full 'pando hold')
 [[ $keeper =~ ^[0-9]+$ ]] || fail "there is no keeper"
 kill -9 "$keeper"
-wait_until 10 nothing_left || { others >&2; fail "kill -9 of the keeper leaves processes"; }
+wait_until 10 nothing_left || fail "kill -9 of the keeper leaves processes: ${left[*]}"
 run_pando 20 status
 expect_out "no cluster is running"
 rm -f "$XDG_RUNTIME_DIR/pando/two/state"

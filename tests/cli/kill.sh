@@ -46,7 +46,7 @@ done
 start
 kill -9 "$pando_pid"
 wait "$pando_pid" || :
-wait_until 3 nothing_left || { others >&2; fail "kill -9 of pando leaves processes"; }
+wait_until 3 nothing_left || fail "kill -9 of pando leaves processes: ${left[*]}"
 
 start
 kill -INT "$pando_pid"

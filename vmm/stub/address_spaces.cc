@@ -128,8 +128,11 @@ long AddressSpaces::Impl::run_owned(VcpuRun& run, Stub& stub, MmId mm, pando_use
     if (!stub.run(run.running_, *run.pending_, waiting)) return killed(stub, user);
     StopView stop{run, stub, mm, user, frame.instruction_pointer(), stub.report(), frame.info()};
     const Verdict verdict = judge(stop);
-    if (verdict.next == Next::RunAgain) continue;
     if (verdict.next == Next::Kill) return killed(stub, user);
+    // Whatever the stub says, an interrupt gets through to the guest.
+    const bool interrupted = __atomic_load_n(run.pending_, __ATOMIC_RELAXED) != 0;
+    if (verdict.next == Next::RunAgain && !interrupted) continue;
+    if (verdict.next == Next::RunAgain) count(counters_.interrupts);
     frame.store(*regs, fpu);
     if (table_.fsgsbase()) {
       user.fs_base = stop.report.fs;
@@ -154,10 +157,7 @@ AddressSpaces::Impl::Verdict AddressSpaces::Impl::judge(StopView& stop) {
   }
   switch (stop.report.signal) {
     case STUB_KICK:
-      // Stopped for the sake of an unmap, or for this vCPU.
-      if (__atomic_load_n(stop.run.pending_, __ATOMIC_RELAXED) == 0) return {Next::RunAgain};
-      count(counters_.interrupts);
-      return {Next::Leave, PANDO_EXIT_INTERRUPT};
+      return {Next::RunAgain};  // stopped for the sake of an unmap, or for this vCPU
     case SIGSYS:
       if (stop.info.code == kSysSeccomp && stop.info.arch == AUDIT_ARCH_X86_64) {
         count(counters_.syscalls);
@@ -211,9 +211,7 @@ AddressSpaces::Impl::Verdict AddressSpaces::Impl::on_page_fault(StopView& stop) 
     const auto result = client_.fault_in(stop.stub.uffd(), page_floor(address), page_of(GuestPhys(place->page.gpa)),
                                          place->window_start, place->window_end, info);
     if (result == dsm::NodeClient::Fault::Ended) return {Next::Leave, PANDO_EXIT_INTERRUPT};
-    if (__atomic_load_n(stop.run.pending_, __ATOMIC_RELAXED) == 0) return {Next::RunAgain};
-    count(counters_.interrupts);
-    return {Next::Leave, PANDO_EXIT_INTERRUPT};
+    return {Next::RunAgain};
   }
   // Believed to be mapped, but the host says no: the program has meddled with its own mappings.
   if (allowed) stop.stub.forget(address);

@@ -51,14 +51,14 @@ StubTable::StubTable(dsm::NodeClient& client, const Options& options, Counters& 
   layout_ = FrameLayout(first->stack(), first->process().first_context());
   first->adopt_layout(layout_, fsgsbase_);
   count(counters.stubs_made);
-  all_.push_back(first);
+  alive_.push_back(first);
   free_.push_back(std::move(first));
   watchdog_ = std::thread([this] { watch(); });
 }
 
 StubTable::~StubTable() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(alive_mutex_);
     ending_ = true;
   }
   end_.notify_all();
@@ -70,12 +70,12 @@ void StubTable::watch() {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, nullptr);
   pthread_setname_np(pthread_self(), "stub-watchdog");
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(alive_mutex_);
   while (!end_.wait_for(lock, kWatchPeriod, [this] { return ending_; })) {
     timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     const int64_t now = t.tv_sec * 1'000'000'000 + t.tv_nsec;
-    for (const auto& stub : all_) stub->kill_if_unresponsive(now, unresponsive_ns_);
+    for (const auto& stub : alive_) stub->kill_if_unresponsive(now, unresponsive_ns_);
   }
 }
 
@@ -113,53 +113,65 @@ std::shared_ptr<Stub> StubTable::take_free() {
   return stub;
 }
 
+bool StubTable::room_for_one_more() {
+  const std::lock_guard lock(alive_mutex_);
+  std::erase_if(alive_, [](const auto& s) { return s->dead(); });
+  return alive_.size() < static_cast<size_t>(stubs_max_);
+}
+
 std::shared_ptr<Stub> StubTable::make() {
-  for (;;) {
-    {
-      const std::lock_guard lock(mutex_);
-      std::erase_if(all_, [](const auto& s) { return s->dead(); });
-      if (all_.size() < static_cast<size_t>(stubs_max_)) break;
-      evict_one();
-    }
+  // When nothing can be evicted all are running; then one more than allowed, for each vCPU at most.
+  while (!room_for_one_more() && evict_one()) {
     if (auto stub = take_free()) return stub;
   }
   auto stub = std::make_shared<Stub>(nursery_.make(), shared_);
   if (stub->process().first_context() != layout_.context()) throw HostError("signal frame of a new stub", EPROTO);
   stub->adopt_layout(layout_, fsgsbase_);
   count(shared_.counters.stubs_made);
-  const std::lock_guard lock(mutex_);
-  all_.push_back(stub);
+  const std::lock_guard lock(alive_mutex_);
+  alive_.push_back(stub);
   return stub;
 }
 
-// mutex_ is held.  Takes the stub of the least recently used address space that is not running.
-void StubTable::evict_one() {
-  std::vector<std::shared_ptr<Stub>> by_age = all_;
-  std::sort(by_age.begin(), by_age.end(),
-            [](const auto& a, const auto& b) { return a->last_used() < b->last_used(); });
-  for (const auto& stub : by_age) {
+// Takes the stub of the least recently used address space that is not running.
+bool StubTable::evict_one() {
+  std::vector<std::pair<uint64_t, std::shared_ptr<Stub>>> by_age;
+  {
+    const std::lock_guard lock(alive_mutex_);
+    for (const auto& stub : alive_) by_age.emplace_back(stub->last_used(), stub);
+  }
+  std::sort(by_age.begin(), by_age.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [age, stub] : by_age) {
     const MmId mm = stub->serving();
     if (mm == MmId{} || stub->detach(mm, Stub::WhenOwned::Refuse) != Stub::Detach::Done) continue;
     count(shared_.counters.stubs_evicted);
-    free_.push_back(stub);
-    return;
+    add_free(stub);
+    return true;
   }
+  return false;
+}
+
+void StubTable::add_free(std::shared_ptr<Stub> stub) {
+  const std::lock_guard lock(mutex_);
+  free_.push_back(std::move(stub));
 }
 
 void StubTable::release(const std::shared_ptr<Stub>& stub) {
-  if (stub->release()) return;
-  const std::lock_guard lock(mutex_);
-  free_.push_back(stub);
+  if (!stub->release()) add_free(stub);
 }
 
 void StubTable::free(MmId mm) {
-  const std::lock_guard lock(mutex_);
-  const auto it = spaces_.find(mm);
-  if (it == spaces_.end()) return;
-  for (const auto& stub : it->second->stubs()) {
-    if (stub->detach(mm, Stub::WhenOwned::AtRelease) == Stub::Detach::Done) free_.push_back(stub);
+  std::shared_ptr<Space> space;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = spaces_.find(mm);
+    if (it == spaces_.end()) return;
+    space = std::move(it->second);
+    spaces_.erase(it);
   }
-  spaces_.erase(it);
+  for (const auto& stub : space->stubs()) {
+    if (stub->detach(mm, Stub::WhenOwned::AtRelease) == Stub::Detach::Done) add_free(stub);
+  }
 }
 
 }  // namespace pando::stub

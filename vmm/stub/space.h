@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stubs of all address spaces of this node: found, made, reused, taken away.
 //
-// Lock order: StubTable, Space, Stub.
+// Lock order: StubTable, Space, Stub.  None but a Stub's own is held while a stub is waited for.
 #pragma once
 
 #include <atomic>
@@ -53,8 +53,9 @@ class StubTable {
  private:
   std::shared_ptr<Stub> take_free();
   std::shared_ptr<Stub> make();
-  void evict_one();
-  void discard_dead();
+  bool room_for_one_more();
+  bool evict_one();
+  void add_free(std::shared_ptr<Stub> stub);
   void watch();
 
   Nursery nursery_;
@@ -67,8 +68,11 @@ class StubTable {
 
   std::mutex mutex_;
   std::unordered_map<MmId, std::shared_ptr<Space>> spaces_;
-  std::vector<std::shared_ptr<Stub>> all_;   // alive
   std::vector<std::shared_ptr<Stub>> free_;  // without an address space
+
+  // The watchdog must get on whatever the others wait for: no other lock is taken under this one.
+  std::mutex alive_mutex_;
+  std::vector<std::shared_ptr<Stub>> alive_;
   bool ending_ = false;
   std::condition_variable end_;
   std::thread watchdog_;

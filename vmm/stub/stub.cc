@@ -88,6 +88,7 @@ Stub::Detach Stub::detach(MmId mm, WhenOwned when_owned) {
     if (when_owned == WhenOwned::AtRelease) detach_on_release_ = true;
     return Detach::Owned;
   }
+  prove_locked();  // its pages go to others soon
   shadow_.clear();
   mm_ = MmId{};
   return Detach::Done;
@@ -151,6 +152,7 @@ bool Stub::release() {
   owned_ = false;
   if (!detach_on_release_) return true;
   detach_on_release_ = false;
+  prove_locked();
   shadow_.clear();
   mm_ = MmId{};
   return false;
@@ -202,6 +204,13 @@ void Stub::reset() {
   count(shared_.counters.resets);
   shadow_.clear();
   prove_locked();
+}
+
+void Stub::kill() {
+  const std::lock_guard lock(mutex_);
+  process_.end();
+  stop_ = Stop::Died;
+  dead_.store(true, std::memory_order_release);
 }
 
 std::optional<Stub::FaultPlace> Stub::fault_place(uint64_t va) {

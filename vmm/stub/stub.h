@@ -73,10 +73,8 @@ class Stub {
   bool run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin spin);
   // The host refused a mapping: drops all.
   void reset();
-  void kill() {
-    process_.kill();
-    dead_.store(true, std::memory_order_release);
-  }
+  // Returns when the process runs no more.
+  void kill();
   struct FaultPlace {
     Shadow::Page page;
     uint64_t window_start, window_end;

@@ -154,6 +154,12 @@ Stop StubProcess::prove() {
   return read == Read::Died ? Stop::Died : Stop::Proven;
 }
 
+void StubProcess::end() {
+  kill();
+  while (read_pipe() != Read::Died) {
+  }
+}
+
 StubProcess::Report StubProcess::report() const {
   const stub_report* r = hostile();
   return {read_once(r->signal), read_once(r->info), read_once(r->context), read_once(r->fs), read_once(r->gs)};

@@ -87,6 +87,8 @@ class StubProcess {
 
   void kick() const;  // async-signal-safe, any thread
   void kill() const;  // any thread; ends every wait with Died
+  // Kills it and waits until it is gone.
+  void end();
 
  private:
   stub_control* control() const { return reinterpret_cast<stub_control*>(memory_.data()); }

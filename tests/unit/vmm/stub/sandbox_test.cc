@@ -188,7 +188,9 @@ TEST_CASE("sandbox: a command that has been superseded: cannot be executed again
   }
 }
 
-TEST_CASE("sandbox: a stop that is only claimed: does not keep user code from being stopped for an unmap") {
+TEST_CASE("sandbox: a stop that is only claimed: user code is stopped before an unmap or a free returns") {
+  enum class Way { Unmap, Free };
+  const Way way = GENERATE(Way::Unmap, Way::Free);
   Guest g({.hand_over = HandOver::Spin, .spin_rounds = 10'000'000, .unresponsive_ms = 3000});
   TestCpu cpu;
   g.code(false_claim_start, false_claim_end);
@@ -209,7 +211,8 @@ TEST_CASE("sandbox: a stop that is only claimed: does not keep user code from be
   cpu.pending = 0;
   CHECK(exit != PANDO_EXIT_INTERRUPT);  // the false claim was taken for a stop
   uint64_t* counter = &g.node.word(kDataGpa);
-  g.spaces.unmap(nullptr, kMm, GuestVirt(kData), kPageSize);
+  if (way == Way::Unmap) g.spaces.unmap(nullptr, kMm, GuestVirt(kData), kPageSize);
+  if (way == Way::Free) g.spaces.free(nullptr, kMm);
   const uint64_t after = __atomic_load_n(counter, __ATOMIC_SEQ_CST);
   for (int i = 0; i < 2000; i++) sched_yield();
   CHECK(__atomic_load_n(counter, __ATOMIC_SEQ_CST) == after);

@@ -305,7 +305,9 @@ Shadow::Run Stub::lock_pages(const Shadow::Run& run) {
   Shadow::Run part{run.va, run.gpa, 0, run.prot};
   for (uint64_t offset = 0; offset < run.bytes && locked_.size() < kLockedPagesMax; offset += kPageSize) {
     const PageId page = page_of(GuestPhys(run.gpa + offset));
-    if (shared_.client.lock_for_map(page, access)) {
+    // One page may be mapped at several addresses (the zero page is): locked once, and never against the order.
+    const bool in_order = locked_.empty() || page.value() > locked_.back().value();
+    if (in_order && shared_.client.lock_for_map(page, access)) {
       locked_.push_back(page);
       if (part.bytes == 0) part = {run.va + offset, run.gpa + offset, 0, run.prot};
       part.bytes += kPageSize;

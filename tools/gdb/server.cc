@@ -22,6 +22,7 @@ namespace {
 
 constexpr size_t kOutputMax = 1 << 20;  // no more is read from a debugger that does not take its answers
 constexpr size_t kInputPiece = 4096;
+constexpr int kRefusalWaitMs = 300;
 
 UniqueFd new_socket(int family) {
   return UniqueFd(static_cast<int>(
@@ -131,6 +132,15 @@ void Server::on_connection() {
 
 // In place of the first answer: GDB shows the text.
 void Server::refuse(UniqueFd connection, const std::string& sentence) {
+  // After its first packet: what is sent before, or closed with something unread, GDB does not show.
+  std::string heard;
+  pollfd ready{connection.get(), POLLIN, 0};
+  char bytes[256];
+  while (heard.size() < kPacketMax && heard.find('#') == std::string::npos && poll(&ready, 1, kRefusalWaitMs) == 1) {
+    const ssize_t got = recv(connection.get(), bytes, sizeof bytes, 0);
+    if (got <= 0) break;
+    heard.append(bytes, static_cast<size_t>(got));
+  }
   const std::string text = "+" + encode_packet("E." + sentence);
   (void)!send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   shutdown(connection.get(), SHUT_WR);

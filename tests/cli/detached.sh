@@ -4,10 +4,7 @@
 two=$CONFIGS/two-nodes.toml
 run_pando 60 up "$two" --detach </dev/null
 expect_status 0 "up --detach"
-mistake_status=0
-"$PANDO" up "$two" --detach >out 2>err </dev/null || mistake_status=$?
-[[ $mistake_status == 2 ]] || fail "a second cluster of that name came up"
-grep -q "cluster two is running already; end it with: pando down two" err || { cat err >&2; fail "not refused in words"; }
+mistake "cluster two is running already; end it with: pando down two" up "$two" --detach
 
 run_pando 20 status
 expect_status 0 status
@@ -47,4 +44,4 @@ kill -9 "$keeper"
 wait_until 10 nothing_left || fail "kill -9 of the keeper leaves processes: ${left[*]}"
 run_pando 20 status
 expect_out "no cluster is running"
-rm -f "$XDG_RUNTIME_DIR/pando/two/state"
+look_for_state

@@ -47,6 +47,10 @@ start
 kill -9 "$pando_pid"
 wait "$pando_pid" || :
 wait_until 3 nothing_left || fail "kill -9 of pando leaves processes: ${left[*]}"
+# What it could not remove any more goes with the next look.
+run_pando 20 status
+expect_out "no cluster is running"
+look_for_state
 
 start
 kill -INT "$pando_pid"

@@ -39,6 +39,7 @@ Attachment::Attachment(ControlClient& client, AttachmentOptions options,
                        std::function<void()> notify)
     : options_(options), notify_(std::move(notify)), stop_(::eventfd(0, EFD_CLOEXEC)) {
   check_errno(stop_.get(), "eventfd");
+  context_.set_wait_for_ready(true);
   stream_ = client.stub().Console(&context_);
   v1::ConsoleInput first;
   first.set_ports(port_mask());
@@ -165,12 +166,14 @@ void Attachment::finish(std::chrono::milliseconds limit) {
     std::unique_lock guard(mutex_);
     changed_.wait_for(guard, limit, [this] { return ended_.load(); });
   }
+  const bool cut_off = !ended_;
   stop_input();
   context_.TryCancel();
   if (input_.joinable()) input_.join();
   reader_.join();
   writer_.join();
-  stream_->Finish();
+  const grpc::Status status = stream_->Finish();
+  if (!status.ok() && !cut_off) broken_ = status.error_message();
 }
 
 }  // namespace pando::cluster

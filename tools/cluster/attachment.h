@@ -44,6 +44,8 @@ class Attachment {
   bool ended() const { return ended_; }  // the stream has ended and all output is written
   uint64_t lost_bytes() const { return lost_bytes_; }
   std::string console_tail() const;
+  // Why the stream broke; empty when the cluster ended it in order.  After finish().
+  const std::string& broken() const { return broken_; }
   // Waits for ended(), at most `limit`; then cuts the stream off.  Joins the threads.
   void finish(std::chrono::milliseconds limit);
 
@@ -64,6 +66,7 @@ class Attachment {
   UniqueFd stop_;  // eventfd: the input thread ends
   std::atomic<bool> detach_requested_{false}, output_closed_{false}, ended_{false};
   std::atomic<uint64_t> lost_bytes_{0};
+  std::string broken_;
 
   struct Piece {
     v1::ConsolePort port;

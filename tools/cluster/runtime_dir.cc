@@ -61,6 +61,18 @@ std::optional<v1::ClusterState> load_state(const std::string& folder) {
   return state;
 }
 
+// A supervisor that was killed leaves its state, with the operator's key, behind.
+void sweep(const std::string& folder) {
+  const UniqueFd lock = open_lock(folder, 0);
+  if (!lock || ::access((folder + "/state").c_str(), F_OK) != 0 ||
+      try_lock(lock.get()) == Lock::Busy)
+    return;
+  const std::optional<v1::ClusterState> state = load_state(folder);
+  ::unlink((folder + "/state").c_str());
+  std::error_code ignored;  // what cannot be removed stays until the next start of that name
+  if (state && state->transient()) fs::remove_all(folder, ignored);
+}
+
 std::string cluster_name(const std::string& name_or_file) {
   const bool is_file =
       name_or_file.size() > 5 && name_or_file.compare(name_or_file.size() - 5, 5, ".toml") == 0;
@@ -90,6 +102,7 @@ std::string runtime_root() {
 
 RuntimeDir RuntimeDir::take(const std::string& cluster) {
   own_folder(runtime_root());
+  for (const std::string& folder : folders()) sweep(folder);
   const std::string path = runtime_root() + "/" + cluster;
   own_folder(path);
   UniqueFd lock = open_lock(path, O_CREAT);
@@ -139,6 +152,7 @@ void RuntimeDir::remove() {
 std::vector<v1::ClusterState> running_clusters() {
   std::vector<v1::ClusterState> out;
   for (const std::string& folder : folders()) {
+    sweep(folder);
     if (!is_running(folder)) continue;
     if (auto state = load_state(folder)) out.push_back(std::move(*state));
   }

@@ -97,7 +97,12 @@ Session::Session(config::ClusterConfig config, SessionOptions options)
 Session::~Session() {
   // Processes first: their destructors kill; then nobody writes to the folder any more.
   nodes_.clear();
-  if (runtime_ && !keep_runtime_) runtime_->forget_state();
+  if (keep_runtime_) return;
+  if (options_.transient) {
+    runtime_->remove();
+  } else {
+    runtime_->forget_state();
+  }
 }
 
 void Session::say(const std::string& line) const {
@@ -303,6 +308,7 @@ void Session::save_state(pid_t supervisor) {
   v1::ClusterState state;
   state.set_cluster_id(cluster_id_);
   state.set_name(options_.runtime_name);
+  state.set_transient(options_.transient);
   state.set_config_file(config_.file);
   state.set_started_unix_ns(std::chrono::duration_cast<std::chrono::nanoseconds>(
                                 std::chrono::system_clock::now().time_since_epoch())

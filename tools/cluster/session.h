@@ -39,6 +39,7 @@ class NotUp : public std::runtime_error {
 };
 
 struct SessionOptions {
+  bool transient = false;                                 // the folder goes with the cluster
   std::string runtime_name;                               // folder below the runtime root
   std::string extra_initrd;                               // bytes of an archive, or empty
   std::function<void(const std::string& line)> progress;  // may be empty
@@ -72,7 +73,6 @@ class Session {
   void hand_over();
 
   const RuntimeDir& runtime_dir() const { return *runtime_; }
-  RuntimeDir& runtime_dir() { return *runtime_; }
   // The last lines of a node's log, for messages.
   std::string log_tail(size_t node) const;
 

@@ -60,7 +60,11 @@ int console(const ConsoleOptions& options) {
     uint64_t count = 0;
     if (fds[1].revents != 0) (void)!::read(wake.get(), &count, sizeof count);
   }
-  return cluster::kExitFine;
+  attachment.finish(std::chrono::milliseconds(0));
+  raw.restore();
+  if (attachment.broken().empty()) return cluster::kExitFine;
+  tell("node " + node.name() + ": the console broke off: " + attachment.broken());
+  return cluster::kExitNodeLost;
 }
 
 }  // namespace

@@ -27,15 +27,19 @@ bool wait_for(int pidfd, std::chrono::nanoseconds limit) {
   return check_errno(ready, "poll") == 1;
 }
 
+// The first node that hears it tells the others, which then may end before we ask them.
 void ask_to_end(const v1::ClusterState& state, bool force) {
+  std::string failures;
   for (const v1::StateNode& node : state.nodes()) {
     try {
       cluster::ControlClient(node.name(), node.id(), node.address(), state.operator_tls())
           .shutdown(force, "pando down", kCall);
+      return;
     } catch (const cluster::ControlError& error) {
-      tell(std::string(error.what()) + "; going on with the others");
+      failures += (failures.empty() ? "" : "; ") + std::string(error.what());
     }
   }
+  tell(failures);
 }
 
 int down(const std::string& name, bool force, const std::string& patience_text) {

@@ -47,9 +47,6 @@ int run(const RunOptions& options) {
       .extra_initrd = cluster::command_archive(options.command),
       .progress = progress(options.boot.verbose)};
   cluster::Session session(std::move(config), std::move(session_options));
-  // Nobody can look at the folder of a run that has ended.
-  const std::unique_ptr<cluster::RuntimeDir, void (*)(cluster::RuntimeDir*)> folder(
-      &session.runtime_dir(), [](cluster::RuntimeDir* dir) { dir->remove(); });
   session.prepare();
   cluster::Attachment attachment(session.console_client(),
                                  {.input_fd = options.no_input ? -1 : STDIN_FILENO,

@@ -53,8 +53,9 @@ int up(const UpOptions& options) {
   config::ClusterConfig config = load(options.boot);
   const std::string name = config.name;
   block_session_signals();
-  cluster::Session session(std::move(config),
-                           {.runtime_name = name, .extra_initrd = "", .progress = progress(true)});
+  cluster::Session session(
+      std::move(config),
+      {.transient = false, .runtime_name = name, .extra_initrd = "", .progress = progress(true)});
   session.prepare();
   if (!options.detach) return attach(session, name);
   session.start();

@@ -78,6 +78,24 @@ TEST_CASE("runtime dir: names: paths are no names, damaged state is no cluster")
   CHECK(running_clusters().empty());
 }
 
+TEST_CASE(
+    "runtime dir: a killed supervisor: its state and its transient folder go with the next look") {
+  const TemporaryRoot root;
+  {
+    const RuntimeDir lasting = RuntimeDir::take("lasting");
+    lasting.save(state_of("lasting"));
+    const RuntimeDir passing = RuntimeDir::take("passing");
+    v1::ClusterState state = state_of("passing");
+    state.set_transient(true);
+    passing.save(state);
+    CHECK(running_clusters().size() == 2);
+  }  // both let go of their locks and of nothing else
+  CHECK(running_clusters().empty());
+  CHECK(std::filesystem::exists(root.path + "/pando/lasting"));
+  CHECK_FALSE(std::filesystem::exists(root.path + "/pando/lasting/state"));
+  CHECK_FALSE(std::filesystem::exists(root.path + "/pando/passing"));
+}
+
 TEST_CASE("runtime dir: removal: nothing of it is left") {
   const TemporaryRoot root;
   RuntimeDir lab = RuntimeDir::take("lab");

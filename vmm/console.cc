@@ -27,10 +27,17 @@ void Console::on_input(unsigned port, std::span<const uint8_t> text) {
   if (port >= input_.size()) return;
   const std::lock_guard lock(mutex_);
   std::deque<uint8_t>& to = input_[port];
-  const size_t room = kInputBytesMax - std::min(kInputBytesMax, to.size());
-  const size_t bytes = std::min(room, text.size());
-  to.insert(to.end(), text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bytes));
-  dropped_ += text.size() - bytes;
+  if (text.empty() && port == PANDO_PORT_STDIO) {
+    to.insert(to.end(), {PANDO_STDIO_ESCAPE, PANDO_STDIO_END});
+  }
+  for (const uint8_t byte : text) {
+    if (to.size() >= kInputBytesMax) {
+      dropped_++;
+      continue;
+    }
+    if (port == PANDO_PORT_STDIO && byte == PANDO_STDIO_ESCAPE) to.push_back(PANDO_STDIO_ESCAPE);
+    to.push_back(byte);
+  }
 }
 
 }  // namespace pando::vmm

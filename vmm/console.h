@@ -22,7 +22,8 @@ class Console {
   void write(unsigned port, std::span<const uint8_t> text);
   // Any vCPU thread.  Bytes taken, 0 when none wait.
   size_t read(unsigned port, std::span<uint8_t> to);
-  // Fabric thread: input arrived.  What does not fit into kInputBytesMax is dropped and counted.
+  // Fabric thread: input arrived; nothing means the end of it.  PANDO_PORT_STDIO is escaped as guest_abi/hypercall.h
+  // says.  What does not fit into kInputBytesMax is dropped and counted.
   void on_input(unsigned port, std::span<const uint8_t> text);
   uint64_t dropped_bytes() const { return dropped_; }
 

@@ -159,7 +159,7 @@ void Machine::on_vcpu_start(const dsm::FabricMessage& message) {
 }
 
 void Machine::on_console_input(const dsm::FabricMessage& message) {
-  if (message.payload.size() < 2) return;
+  if (message.payload.empty()) return;
   console_.on_input(message.payload[0], std::span(message.payload).subspan(1));
   for (const auto& vcpu : vcpus_) {
     if (!vcpu) continue;

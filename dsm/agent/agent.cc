@@ -166,7 +166,7 @@ void Agent::bring_up(ClusterPlan plan) {
   ready_.resize(m.plan.nodes.size());
   start_vmm();
   m.vmm_pid = m.vmm->pid();
-  machine_view_.store(machine_.get(), std::memory_order_release);
+  publish_machine();
   set_deadline(config_.timeouts.connect, "not all nodes were connected", v1::EXIT_START_FAILED);
   m.mesh->dial();
 }
@@ -363,12 +363,27 @@ void Agent::faults(const v1::FaultsRequest& request, v1::FaultsReply& reply) {
 }
 
 void Agent::console_input(uint8_t port, const std::string& bytes, bool end_of_file) {
-  const Machine* machine = machine_view_.load(std::memory_order_acquire);
-  if (!machine) return;
+  const std::lock_guard lock(input_mutex_);
+  if (machine_view_.load(std::memory_order_acquire)) return forward_input({port, bytes, end_of_file});
+  const size_t room = kEarlyInputMax - std::min(kEarlyInputMax, early_input_bytes_);
+  early_input_bytes_ += bytes.size() + 1;
+  if (bytes.size() < room) early_input_.push_back({port, bytes, end_of_file});
+}
+
+// The operator's program sends its input as soon as it is attached, which may be before the plan.
+void Agent::publish_machine() {
+  const std::lock_guard lock(input_mutex_);
+  machine_view_.store(machine_.get(), std::memory_order_release);
+  for (const ConsoleInput& input : early_input_) forward_input(input);
+  early_input_.clear();
+}
+
+void Agent::forward_input(const ConsoleInput& input) {
+  const NodeId node = machine_view_.load(std::memory_order_acquire)->plan.console_node;
   // In pieces that fit a fabric message; an empty piece means end of file.
-  for (size_t at = 0; at < bytes.size(); at += kFabricPayloadMax - 1)
-    send_console(machine->plan.console_node, port, std::string_view(bytes).substr(at, kFabricPayloadMax - 1), true);
-  if (end_of_file) send_console(machine->plan.console_node, port, {}, true);
+  for (size_t at = 0; at < input.bytes.size(); at += kFabricPayloadMax - 1)
+    send_console(node, input.port, std::string_view(input.bytes).substr(at, kFabricPayloadMax - 1), true);
+  if (input.end_of_file) send_console(node, input.port, {}, true);
 }
 
 }  // namespace pando::dsm

@@ -152,6 +152,18 @@ class Agent final : private ControlBackend,
   std::unique_ptr<Machine> machine_;
   std::atomic<Machine*> machine_view_{nullptr};
 
+  struct ConsoleInput {
+    uint8_t port;
+    std::string bytes;
+    bool end_of_file;
+  };
+  static constexpr size_t kEarlyInputMax = 1 << 20;  // more is dropped
+  void publish_machine();
+  void forward_input(const ConsoleInput& input);  // input_mutex_ held, machine_view_ set
+  std::mutex input_mutex_;                        // keeps input in order; leaf but for the fabric ring
+  std::vector<ConsoleInput> early_input_;         // came before the machine
+  size_t early_input_bytes_ = 0;
+
   // Main thread only.
   struct Deadline {
     Clock::time_point at;

@@ -31,6 +31,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guest_abi/hypercall.h"
+
 enum { kNotExecutable = 126, kNotFound = 127, kSignalBase = 128, kWordsMax = 4096 };
 enum { kEndGuest = -1, kRestartGuest = -2 };
 static const char kRunFolder[] = "/pando/run/";
@@ -117,14 +119,64 @@ static int open_port(const char* path, int flags) {
   return fd;
 }
 
-static void connect_ports(void) {
-  const int stdio = open_port("/dev/hvc1", O_RDWR);
-  const int error = open_port("/dev/hvc2", O_RDWR);
+static void unblock_signals(void) {
+  sigset_t none;
 
-  if (stdio >= 0) {
-    dup2(stdio, STDIN_FILENO);
-    dup2(stdio, STDOUT_FILENO);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Copies standard input from the port to a pipe, which unlike a terminal can end. Never returns. */
+static void relay_input(int port, int to) {
+  static unsigned char in[4096], out[sizeof in];
+  int escaped = 0;
+  ssize_t got;
+
+  while ((got = read(port, in, sizeof in)) > 0) {
+    size_t count = 0;
+    for (ssize_t i = 0; i < got; i++) {
+      if (!escaped && in[i] == PANDO_STDIO_ESCAPE) {
+        escaped = 1;
+        continue;
+      }
+      if (escaped && in[i] == PANDO_STDIO_END)
+        close(to), to = -1;
+      else
+        out[count++] = in[i];
+      escaped = 0;
+    }
+    for (size_t done = 0; to >= 0 && done < count;) {
+      const ssize_t n = write(to, out + done, count - done);
+      if (n <= 0) _exit(0); /* the command does not read any more */
+      done += (size_t)n;
+    }
   }
+  _exit(0);
+}
+
+/* Gives the caller a pipe as standard input; a child of process 1 fills it. Before the command is
+ * started. */
+static int start_input(void) {
+  int ends[2];
+  const int port = open_port("/dev/hvc1", O_RDONLY | O_CLOEXEC);
+
+  if (port < 0 || pipe2(ends, O_CLOEXEC) < 0) return -1;
+  if (fork() == 0) {
+    unblock_signals();
+    close(ends[0]);
+    relay_input(port, ends[1]);
+  }
+  close(port);
+  close(ends[1]);
+  return ends[0];
+}
+
+static void connect_ports(int input) {
+  const int stdio = open_port("/dev/hvc1", O_WRONLY);
+  const int error = open_port("/dev/hvc2", O_WRONLY);
+
+  if (input >= 0) dup2(input, STDIN_FILENO);
+  if (stdio >= 0) dup2(stdio, STDOUT_FILENO);
   if (error >= 0) dup2(error, STDERR_FILENO);
   if (stdio > STDERR_FILENO) close(stdio);
   if (error > STDERR_FILENO) close(error);
@@ -139,20 +191,13 @@ static void default_environment(void) {
   setenv("USER", "root", 1);
 }
 
-static void unblock_signals(void) {
-  sigset_t none;
-
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* The child: never returns. */
-static void run_command(const struct words* argv) {
+static void run_command(const struct words* argv, int input) {
   static struct words environment, folder;
   const char* where = "/root";
 
   setsid();
-  connect_ports();
+  connect_ports(input);
   unblock_signals();
   if (read_words("env", &environment) == 0)
     for (int i = 0; i < environment.count; i++) putenv(environment.word[i]);
@@ -273,14 +318,16 @@ static int ask_process_one(int argc, char** argv, int how) {
 static int serve(const sigset_t* handled) {
   static struct words argv;
   const int command = read_words("argv", &argv) == 0 && argv.count > 0;
+  const int input = command ? start_input() : -1;
   const pid_t child = fork();
 
+  if (input >= 0 && child != 0) close(input);
   if (child < 0) {
     report("fork", strerror(errno));
     return kNotExecutable;
   }
   if (child == 0) {
-    if (command) run_command(&argv);
+    if (command) run_command(&argv, input);
     run_shell();
   }
   const int status = reap_until(child, handled);

@@ -64,6 +64,13 @@
 #define PANDO_PORT_STDERR	2	/* hvc2: its standard error, output only */
 #define PANDO_PORTS		3
 
+/*
+ * A terminal has no end of file, so the input of PANDO_PORT_STDIO is escaped: ESCAPE ESCAPE is the byte ESCAPE,
+ * ESCAPE END the end of the input.
+ */
+#define PANDO_STDIO_ESCAPE	0x10
+#define PANDO_STDIO_END		0x04
+
 #define PANDO_CLOCK_MONOTONIC	0
 #define PANDO_CLOCK_REALTIME	1
 

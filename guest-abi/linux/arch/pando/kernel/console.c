@@ -23,8 +23,28 @@ static ssize_t get_chars(u32 port, u8 *buf, size_t count)
 	return hcall3(PANDO_HC_CONSOLE_READ, port, buf, count);
 }
 
+/* Input of `pando run` may wait already when a port is opened: no line editing, no echo, from the first byte on. */
+static void make_raw(struct hvc_struct *hp)
+{
+	struct tty_struct *tty = tty_port_tty_get(&hp->port);
+	struct ktermios raw;
+
+	if (!tty)
+		return;
+	raw = tty->termios;
+	raw.c_iflag = 0;
+	raw.c_oflag = 0;
+	raw.c_lflag = 0;
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	tty_set_termios(tty, &raw);
+	tty_kref_put(tty);
+}
+
 static int add_irq(struct hvc_struct *hp, int irq)
 {
+	if (hp->vtermno != PANDO_PORT_CONSOLE)
+		make_raw(hp);
 	hp->flags = IRQF_SHARED;	/* one vector for all ports */
 	return notifier_add_irq(hp, irq);
 }

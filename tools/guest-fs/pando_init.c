@@ -134,22 +134,24 @@ static void relay_input(int port, int to) {
 
   while ((got = read(port, in, sizeof in)) > 0) {
     size_t count = 0;
-    for (ssize_t i = 0; i < got; i++) {
+    int ended = 0;
+    for (ssize_t i = 0; i < got && !ended; i++) {
       if (!escaped && in[i] == PANDO_STDIO_ESCAPE) {
         escaped = 1;
         continue;
       }
       if (escaped && in[i] == PANDO_STDIO_END)
-        close(to), to = -1;
+        ended = 1;
       else
         out[count++] = in[i];
       escaped = 0;
     }
-    for (size_t done = 0; to >= 0 && done < count;) {
+    for (size_t done = 0; done < count;) {
       const ssize_t n = write(to, out + done, count - done);
       if (n <= 0) _exit(0); /* the command does not read any more */
       done += (size_t)n;
     }
+    if (ended) break;
   }
   _exit(0);
 }

@@ -95,8 +95,7 @@ Spin AddressSpaces::Impl::spin() const {
 
 std::shared_ptr<Stub> AddressSpaces::Impl::acquire(VcpuRun& run, MmId mm) {
   if (run.space_ && run.space_->mm() == mm && run.stub_->try_acquire(mm, table_.tick())) return run.stub_;
-  // The stub that is left shall not take the CPU that the next one needs.
-  if (run.stub_) run.stub_->stop_spinning();
+  run.left_ = std::move(run.stub_);
   run.space_ = table_.find_or_make(mm);
   run.stub_ = table_.acquire(*run.space_);
   return run.stub_;
@@ -125,7 +124,8 @@ long AddressSpaces::Impl::run_owned(VcpuRun& run, Stub& stub, MmId mm, pando_use
   for (;;) {
     const Spin waiting = spin();
     stub.keep_off(waiting.vmm_rounds != 0 ? sched_getcpu() : -1, allowed_);
-    if (!stub.run(run.running_, *run.pending_, waiting)) return killed(stub, user);
+    if (!stub.run(run.running_, *run.pending_, waiting, run.left_.get())) return killed(stub, user);
+    run.left_.reset();
     StopView stop{run, stub, mm, user, frame.instruction_pointer(), stub.report(), frame.info()};
     const Verdict verdict = judge(stop);
     if (verdict.next == Next::Kill) return killed(stub, user);

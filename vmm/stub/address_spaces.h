@@ -88,6 +88,7 @@ class VcpuRun {
   // The vCPU thread's alone: what it ran last.
   std::shared_ptr<Space> space_;
   std::shared_ptr<Stub> stub_;
+  std::shared_ptr<Stub> left_;  // the one before, which may still spin
   bool active_ = false;  // counted as one that needs CPUs
 };
 

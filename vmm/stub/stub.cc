@@ -174,7 +174,7 @@ void Stub::stopped_locked(Stop stop) {
   parked_.notify_all();
 }
 
-bool Stub::run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin spin) {
+bool Stub::run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin spin, Stub* left) {
   uint32_t commands = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -190,6 +190,8 @@ bool Stub::run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin sp
     unlock_pages();
   };
   process_.go({.commands = commands, .after = after, .spin = spin.stub_rounds});
+  // Only now: the CPU that it leaves shall find this stub to run, not something else.
+  if (left != nullptr) left->stop_spinning();
   const Stop stop = process_.wait_stop(spin.vmm_rounds, locked_.empty() ? nullptr : &on_done);
   kick_target.store(nullptr);
   kicked_ns_.store(0, std::memory_order_relaxed);

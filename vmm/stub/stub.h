@@ -69,8 +69,9 @@ class Stub {
   uint8_t* stack() const { return process_.stack(); }
   StubProcess::Report report() const { return process_.report(); }
   void set_bases(uint64_t fs, uint64_t gs);
-  // Executes what is queued, runs user code until it stops.  False: the process is dead.
-  bool run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin spin);
+  // Executes what is queued, runs user code until it stops.  False: the process is dead.  `left`, if any, is the stub
+  // that this vCPU ran before and that gives its CPU to this one.
+  bool run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin spin, Stub* left);
   // The host refused a mapping: drops all.
   void reset();
   // Returns when the process runs no more.

@@ -24,6 +24,7 @@ void pando_user_trap(struct pt_regs *regs, struct pando_user *u);
 void do_user_fault(struct pt_regs *regs, unsigned long addr, unsigned long err);
 bool pando_vmalloc_fault(unsigned long addr, bool write);
 void pando_numa_init(void);
+void pando_hide_distances(void);
 
 /* process.c */
 asmlinkage void __noreturn pando_task_start(struct task_struct *prev, int (*fn)(void *), void *arg);

@@ -9,8 +9,9 @@
  *   fork      the same for a new process or thread, at its first moment, before it has touched user memory.
  *   balance   every balance_ms an overloaded node gives waiting tasks to nodes with idle CPUs.
  *
- * Overloaded: more runnable tasks than CPUs.  Only an overloaded node looks at the others (a look fetches their run
- * queues' pages), and after a look in vain not again for LOOK_PAUSE_MS.  Affinity set by users is respected, and left
+ * Overloaded: more runnable tasks than CPUs, now and at the last two looks of the balancer, so that a kernel thread
+ * that wakes for a moment moves nobody.  Only an overloaded node looks at the others (that fetches their run queues'
+ * pages), and after a look in vain not again for LOOK_PAUSE_MS.  Affinity set by users is respected, and left
  * as it is: where nothing spans nodes, a task that has been moved stays.
  *
  * Each is switched at run time by /sys/hypervisor/pando/placement/NAME and at boot by pando.NAME=.
@@ -33,6 +34,8 @@
 #define MODULE_PARAM_PREFIX "pando."
 
 #define LOOK_PAUSE_MS	100
+#define BUSY_LOOKS	2
+#define OFF_LOOK_MS	1000	/* time between two looks of a balancer that is switched off */
 
 unsigned int pando_place_exec_on __read_mostly = 1, pando_place_fork_on __read_mostly;
 static unsigned int balance_ms __read_mostly = 200;
@@ -47,6 +50,7 @@ module_param(balance_threads, uint, 0);
 struct node_placement {
 	struct delayed_work work;
 	unsigned long look_after;	/* jiffies */
+	unsigned int busy_looks;	/* in a row that found the node overloaded */
 	unsigned long moved_exec, moved_fork, moved_balance;
 } ____cacheline_internodealigned_in_smp;
 
@@ -136,7 +140,8 @@ void pando_place_current(enum pando_birth birth)
 {
 	int home = numa_node_id(), cpu;
 
-	if (nr_online_nodes == 1 || !surplus_of(home))
+	if (nr_online_nodes == 1 || READ_ONCE(placements[home].busy_looks) < BUSY_LOOKS ||
+	    !surplus_of(home))
 		return;
 	cpu = idle_cpu_elsewhere(current, home);
 	if (cpu < 0 || !move_task(current, cpu))
@@ -205,15 +210,15 @@ static void balance(struct work_struct *work)
 	struct node_placement *np = container_of(work, struct node_placement, work.work);
 	unsigned int ms = READ_ONCE(balance_ms);
 	int home = np - placements;
-	unsigned int rounds;
+	unsigned int waiting = surplus_of(home);
 
-	if (ms) {
-		/* ourselves not counted */
-		for (rounds = surplus_of(home); rounds > 1 && give_one(home); rounds--)
-			np->moved_balance++;
-	}
+	if (waiting)
+		waiting--;	/* ourselves */
+	WRITE_ONCE(np->busy_looks, waiting ? min(np->busy_looks + 1, BUSY_LOOKS) : 0);
+	for (; ms && np->busy_looks == BUSY_LOOKS && waiting && give_one(home); waiting--)
+		np->moved_balance++;
 	queue_delayed_work_on(cpumask_first(cpumask_of_node(home)), system_wq, &np->work,
-			      msecs_to_jiffies(ms ?: 1000));
+			      msecs_to_jiffies(ms ?: OFF_LOOK_MS));
 }
 
 /* Deferrable: a node that idles is not woken for this. */

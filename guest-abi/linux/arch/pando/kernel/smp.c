@@ -52,8 +52,10 @@ void __init smp_prepare_cpus(unsigned int max)
 	set_sched_topology(pando_topology);
 }
 
+/* Next the scheduler builds its domains. */
 void __init smp_cpus_done(unsigned int max)
 {
+	pando_hide_distances();
 }
 
 asmlinkage void start_secondary(void);

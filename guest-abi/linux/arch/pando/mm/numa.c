@@ -30,8 +30,26 @@ int pando_cpu_node(int cpu)
 	return pando_boot.vcpu_node[cpu];
 }
 
+/*
+ * How many more answers sched_init_numa() gets that hide the distance.  It asks for every pair of nodes twice: first
+ * for the distances that there are, then for who is how far from whom.  Hearing of one distance alone the first time
+ * it makes no scheduler domain that spans nodes, neither at boot nor when cpusets rebuild the domains later.
+ */
+static unsigned int hidden_distances;
+
+void __init pando_hide_distances(void)
+{
+	unsigned int nodes = num_node_state(N_CPU);
+
+	hidden_distances = nodes * nodes;
+}
+
 int pando_node_distance(int a, int b)
 {
+	if (unlikely(hidden_distances)) {
+		hidden_distances--;
+		return LOCAL_DISTANCE;
+	}
 	return pando_boot.distance[a * PANDO_NODES_MAX + b];
 }
 EXPORT_SYMBOL(pando_node_distance);

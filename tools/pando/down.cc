@@ -17,7 +17,7 @@
 namespace pando::cli {
 namespace {
 
-constexpr std::chrono::seconds kCall{2};
+constexpr std::chrono::seconds kCall{5};
 constexpr std::chrono::seconds kInsist{15};  // the supervisor kills its agents well before
 
 bool wait_for(int pidfd, std::chrono::nanoseconds limit) {

@@ -87,6 +87,8 @@ void Agent::listen() {
   server_ = builder.BuildAndStart();
   if (!server_ || port == 0)
     throw UserError("cannot listen on " + config_.listen + ": is the address on this host, and the port free?");
+  if (!config_.metrics_listen.empty())
+    metrics_ = std::make_unique<MetricsEndpoint>(config_.metrics_listen, [this](v1::StatusReply& r) { status(r); });
   v1::Event event;
   event.set_phase(v1::PHASE_IDLE);
   event.set_listen_address(config_.listen.substr(0, config_.listen.rfind(':') + 1) + std::to_string(port));
@@ -158,11 +160,13 @@ void Agent::bring_up(ClusterPlan plan) {
   o.tls = config_.tls;
   o.connect = config_.timeouts.connect;
   o.node_loss = config_.timeouts.node_loss;
+  o.delay = config_.switches.delay;
+  o.batching = config_.switches.batching;
   m.mesh = std::make_unique<PeerMesh>(std::move(o), static_cast<PeerHandler&>(*this));
   m.coherence = std::make_unique<Coherence>(config_, m.plan, *m.memory, *m.control, *m.mesh,
                                             static_cast<Coherence::Watcher&>(*this));
   m.client = std::make_unique<ClientLink>(*m.control, static_cast<ClientHandler&>(*this),
-                                          ClientLinkOptions{config_.switches.spin});
+                                          ClientLinkOptions{config_.switches.spin, config_.switches.realtime});
   ready_.resize(m.plan.nodes.size());
   start_vmm();
   m.vmm_pid = m.vmm->pid();
@@ -187,6 +191,8 @@ void Agent::make_memory() {
   c.node_names = names;
   c.self = config_.self;
   c.fault_around_pages = config_.switches.fault_around_pages;
+  c.hold_min_ns = static_cast<uint32_t>(std::chrono::nanoseconds(config_.switches.hold).count());
+  c.hold_adaptive = config_.switches.adaptive_hold;
   c.spin_ns = static_cast<uint32_t>(std::chrono::nanoseconds(config_.switches.spin).count());
   machine_->control = ControlMemory::create(c);
   // Every node owns its own pages, none of them written yet.
@@ -270,6 +276,10 @@ void Agent::handle(GuestStart& start) {
 
 // The published offset moves only when it is certainly wrong, and then by small steps: the guest's clock must not jump.
 void Agent::update_clock() {
+  uint64_t slowest = 0;
+  for (uint8_t n = 0; n < machine_->plan.nodes.size(); ++n)
+    if (NodeId(n) != config_.self) slowest = std::max(slowest, machine_->mesh->clock(NodeId(n)).round_trip_ns);
+  machine_->control->header().round_trip_ns.store(static_cast<int64_t>(slowest), std::memory_order_relaxed);
   if (config_.self == NodeId(0)) return;
   constexpr int64_t kStepMaxNs = 20'000;
   const ClockEstimate clock = machine_->mesh->clock(NodeId(0));
@@ -330,6 +340,7 @@ void Agent::finish() {
   event.set_text(exit_->message());
   *event.mutable_exit() = *exit_;
   events_.add(std::move(event));
+  metrics_.reset();
   // Streams end by themselves after the exit event; a client that does not read is cut off.
   server_->Shutdown(std::chrono::system_clock::now() + milliseconds(500));
   server_->Wait();

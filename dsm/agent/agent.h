@@ -22,6 +22,7 @@
 #include "dsm/agent/guest_memory.h"
 #include "dsm/agent/image_store.h"
 #include "dsm/agent/mailbox.h"
+#include "dsm/agent/metrics_endpoint.h"
 #include "dsm/agent/node_config.h"
 #include "dsm/agent/vmm_process.h"
 #include "dsm/rpc/peer_mesh.h"
@@ -84,7 +85,8 @@ class Agent final : private ControlBackend,
   void on_fetch(PageId page, Access access, VcpuId vcpu) override;
   void on_preloaded(PageId first, uint32_t pages) override;
   void on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> payload) override;
-  void on_client_broken(const std::string& why) override;
+  void on_client_broken(const std::string& why) override;  // Coherence::Watcher too
+  void on_host_failure(const std::string& why) override;
 
   // PeerHandler, on gRPC threads and the mesh's own.
   void on_peer_connected(NodeId peer) override;
@@ -132,6 +134,7 @@ class Agent final : private ControlBackend,
   std::unique_ptr<PeerService> peer_service_;
   Mailbox<MailboxEvent> mailbox_{1024};
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<MetricsEndpoint> metrics_;
   UniqueFd signals_;
   std::atomic<bool> planned_{false};
   std::atomic<bool> vmm_gone_{false};

@@ -3,8 +3,10 @@
 // file runs on the main thread, except tell_peers_of_end().
 #include <cstring>
 
+#include "base/error.h"
 #include "dsm/agent/agent.h"
 #include "dsm/agent/exit_status.h"
+#include "dsm/agent/responsive.h"
 
 namespace pando::dsm {
 
@@ -96,6 +98,10 @@ void Agent::send_console(NodeId to, uint8_t port, std::string_view bytes, bool i
 
 void Agent::on_client_broken(const std::string& why) { request_end(v1::EXIT_VMM_DIED, 0, why); }
 
+void Agent::on_host_failure(const std::string& why) {
+  request_end(v1::EXIT_INTERNAL, 0, name_of_node(config_.self) + " cannot go on: " + why);
+}
+
 // --- peers (gRPC threads)
 
 void Agent::on_peer_connected(NodeId peer) {
@@ -104,7 +110,8 @@ void Agent::on_peer_connected(NodeId peer) {
 
 void Agent::on_all_connected() { (void)mailbox_.post(PeersConnected{}); }
 
-void Agent::on_peer_frame(NodeId from, PeerStream, v1::PeerFrame& frame) {
+void Agent::on_peer_frame(NodeId from, PeerStream, v1::PeerFrame& frame) try {
+  if (config_.switches.realtime) make_thread_responsive();
   for (const v1::PageMessage& page : frame.pages()) machine_->coherence->receive(from, page);
   for (const v1::FabricPiece& piece : frame.fabric()) {
     const auto kind = static_cast<FabricKind>(std::min(piece.kind(), 0xffffu));
@@ -128,6 +135,8 @@ void Agent::on_peer_frame(NodeId from, PeerStream, v1::PeerFrame& frame) {
                                                                              : v1::EXIT_INTERNAL;
     (void)mailbox_.post(End{exit_status(reason, e.code(), NodeId(static_cast<uint8_t>(e.node() % kNodesMax)), e.message())});
   }
+} catch (const HostError& e) {
+  on_host_failure(e.what());
 }
 
 void Agent::on_peer_lost(NodeId peer, const std::string& why) {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "dsm/agent/responsive.h"
 
 namespace pando::dsm {
 
@@ -40,20 +41,22 @@ void ClientLink::stop() {
 }
 
 void ClientLink::run_requests() {
+  const bool realtime = options_.realtime && make_thread_responsive();
+  const auto spin = realtime ? std::chrono::nanoseconds(0) : options_.spin;
   const auto still_empty = [&] { return requests_.empty() && fabric_out_.empty() && !stopping_; };
   for (;;) {
     const bool last_round = stopping_;
     if (!drain()) return;
     if (last_round) return;
-    const auto until = std::chrono::steady_clock::now() + options_.spin;
-    while (still_empty() && options_.spin.count() > 0 && std::chrono::steady_clock::now() < until)
+    const auto until = std::chrono::steady_clock::now() + spin;
+    while (still_empty() && spin.count() > 0 && std::chrono::steady_clock::now() < until)
       __builtin_ia32_pause();
     if (still_empty()) wait_doorbell(control_.header().agent_doorbell, still_empty, kWait);
   }
 }
 
 // False: the rings are broken.
-bool ClientLink::drain() {
+bool ClientLink::drain() try {
   for (;;) {
     const auto request = requests_.try_pop([&](std::span<const uint8_t> r) { handle_request(r); });
     const auto fabric = fabric_out_.try_pop([&](std::span<const uint8_t> r) { handle_fabric(r); });
@@ -63,6 +66,9 @@ bool ClientLink::drain() {
     }
     if (request == RecordRing::Pop::Empty && fabric == RecordRing::Pop::Empty) return true;
   }
+} catch (const std::exception& e) {
+  handler_.on_host_failure(e.what());
+  return false;
 }
 
 void ClientLink::handle_request(std::span<const uint8_t> record) {

@@ -28,10 +28,13 @@ class ClientHandler {
   virtual void on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> payload) = 0;
   // The rings are unusable: the client is broken.
   virtual void on_client_broken(const std::string& why) = 0;
+  // A call of this host failed (out of memory, for one): the node cannot go on.
+  virtual void on_host_failure(const std::string& why) = 0;
 };
 
 struct ClientLinkOptions {
   std::chrono::nanoseconds spin{0};  // looks for requests this long before it sleeps
+  bool realtime = false;             // see responsive.h; a real-time thread never spins
 };
 
 class ClientLink {

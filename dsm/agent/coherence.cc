@@ -9,7 +9,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "dsm/agent/responsive.h"
 #include "dsm/agent/sha256.h"
+#include "dsm/shm/hold_window.h"
 
 namespace pando::dsm {
 
@@ -19,6 +21,8 @@ constexpr Epoch kEpoch{1};            // one incarnation per agent process: anot
 constexpr uint16_t kBusyMax = 16384;  // pages with something under way, per node
 constexpr size_t kStartedSlots = 1 << 14;
 constexpr std::chrono::milliseconds kFreshGrace{10};  // a granted page waits so long for the thread that asked for it
+constexpr std::chrono::seconds kLockLimit{1};
+constexpr int64_t kHoldMaxNs = 200'000'000;  // whatever a client may write into the install times
 constexpr uint32_t kAsked = PageWord::kAskedRead | PageWord::kAskedWrite;
 constexpr uint32_t kMappings = PageWord::kMapped | PageWord::kWritable | PageWord::kElsewhere;
 
@@ -50,7 +54,7 @@ uint32_t stamp_of(int64_t ns) { return static_cast<uint32_t>(ns >> kInstallTimeS
 
 // The page's lock word for the time of one step's actions; taken when an action first needs it.
 struct Coherence::Held {
-  Held(const ControlMemory& control, PageId p) : page(p), word(control.word(p)) {}
+  Held(const ControlMemory& control, PageId p, Watcher& w) : page(p), word(control.word(p)), watcher(w) {}
   ~Held() {
     if (locked_) word.unlock(bits_);
   }
@@ -58,13 +62,16 @@ struct Coherence::Held {
   Held& operator=(const Held&) = delete;
   uint32_t& bits() {
     if (!locked_) {
-      bits_ = word.lock();
+      bool forced = false;
+      bits_ = word.lock_within(kLockLimit, forced);
       locked_ = true;
+      if (forced) watcher.on_client_broken("the VMM does not give back the lock of a page");
     }
     return bits_;
   }
   PageId page;
   PageWord& word;
+  Watcher& watcher;
 
  private:
   bool locked_ = false;
@@ -99,7 +106,7 @@ void Coherence::share_everywhere(PageId first, uint32_t pages) {
     const PageId page(first.value() + i);
     cache_.share_everywhere(page);
     if (homed_.has(page)) home_.share_everywhere(page);
-    Held held(control_, page);
+    Held held(control_, page, watcher_);
     held.bits() = PageWord::with_right(held.bits(), Right::Read);
   }
 }
@@ -180,6 +187,7 @@ void Coherence::handle(NodeId from, const Message& m, const Incoming& incoming) 
       const Started& s = request_started_[m.request.value() % kStartedSlots];
       if (s.key == m.request.value()) metrics_.answer.add(static_cast<uint64_t>(begun - s.at_ns));
     }
+    if (m.type == MessageType::Inv || m.type == MessageType::FwdM || m.type == MessageType::FwdS) hold_again(m.page);
     check(cache_.receive(from, m, actions_), from, m);
   }
   execute(m.page, m, incoming);
@@ -203,7 +211,7 @@ void Coherence::check(const StepResult& result, NodeId from, const Message& m) {
 void Coherence::execute(PageId page, const Message& m, const Incoming& incoming) {
   scratch_valid_ = false;
   was_clean_ = false;
-  Held held(control_, page);
+  Held held(control_, page, watcher_);
   for (const Action& action : actions_) carry_out(held, action, m, incoming);
 }
 
@@ -428,7 +436,7 @@ bool Coherence::begin_access(PageId page, Right right) {
     case Outcome::Overload: ++metrics_.overload; [[fallthrough]];
     case Outcome::Hit: {
       // The right came between the fault and its request, or the thread must ask again.
-      Held held(control_, page);
+      Held held(control_, page, watcher_);
       held.bits() &= ~kAsked;
       return false;
     }
@@ -480,27 +488,46 @@ void Coherence::evict_over_limit() {
 
 // --- holds
 
+// How long the page is still to be kept here; not positive: the hold is over.
+int64_t Coherence::hold_left_ns(PageId page) const {
+  const auto since = static_cast<int32_t>(stamp_of(monotonic_now_ns()) -
+                                          control_.install_time(page).load(std::memory_order_relaxed));
+  const int64_t elapsed = int64_t{since} * (int64_t{1} << kInstallTimeShift);
+  // A stamp far in the future is none: the page was never stamped, or so long ago that the stamp has wrapped.
+  if (elapsed < -kHoldMaxNs) return 0;
+  const int64_t window = hold_window_ns(control_.header(), 0);
+  if (!(control_.word(page).peek() & PageWord::kFresh)) return std::min(window - elapsed, kHoldMaxNs);
+  // Its thread has not mapped it yet: look again after a usual hold, but not for ever.
+  return std::min(std::chrono::nanoseconds(kFreshGrace).count() - elapsed, window);
+}
+
+// The client may have begun a new hold of a page whose last one was ended.
+void Coherence::hold_again(PageId page) {
+  if (cache_.entry(page).held || right_of(cache_.entry(page).state) == Right::None || hold_left_ns(page) <= 0) return;
+  actions_.clear();
+  (void)cache_.hold(page, actions_);
+  actions_.clear();
+}
+
 int64_t Coherence::expire_hold(PageId page) {
-  const int64_t now = monotonic_now_ns();
-  const uint32_t since = stamp_of(now) - control_.install_time(page).load(std::memory_order_relaxed);
-  const int64_t elapsed = int64_t{since} << kInstallTimeShift;
-  const bool fresh = control_.word(page).peek() & PageWord::kFresh;
-  const int64_t window = fresh ? std::chrono::nanoseconds(kFreshGrace).count()
-                               : std::chrono::nanoseconds(switches_.hold).count();
-  if (elapsed < window) {
-    // A page that its thread has not mapped yet is looked at again after a usual hold.
-    return now + std::min(window - elapsed, std::chrono::nanoseconds(switches_.hold).count() + 1000);
-  }
+  const int64_t left = hold_left_ns(page);
+  if (left > 0) return monotonic_now_ns() + left;
   actions_.clear();
   was_reading_ = false;
-  const StepResult result = cache_.hold_expired(page, actions_);
-  CHECK(result.ok());
+  CHECK(cache_.hold_expired(page, actions_).ok());
   execute(page, {}, {});
   return 0;
 }
 
-void Coherence::run_timer() {
+void Coherence::run_timer() try {
   prctl(PR_SET_TIMERSLACK, 1);
+  if (switches_.realtime) make_thread_responsive();
+  serve_timer();
+} catch (const std::exception& e) {
+  watcher_.on_host_failure(e.what());
+}
+
+void Coherence::serve_timer() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (due_.empty()) {

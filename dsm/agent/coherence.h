@@ -47,6 +47,8 @@ class Coherence {
    public:
     virtual ~Watcher() = default;
     virtual void on_peer_broken(NodeId peer, const std::string& why) = 0;
+    virtual void on_client_broken(const std::string& why) = 0;
+    virtual void on_host_failure(const std::string& why) = 0;
   };
 
   Coherence(const NodeConfig& config, const ClusterPlan& plan, GuestMemory& memory, const ControlMemory& control,
@@ -58,7 +60,7 @@ class Coherence {
   std::string preload_digest();
 
   void fetch(PageId page, Access access);
-  void receive(NodeId from, const v1::PageMessage& message);
+  void receive(NodeId from, const v1::PageMessage& message);  // throws HostError
   void stop();
 
   const CoherenceMetrics& metrics() const { return metrics_; }
@@ -109,7 +111,10 @@ class Coherence {
   void evict_over_limit();
   // Steps HoldExpired if the page's hold is over (returns 0), else says when to look again.
   int64_t expire_hold(PageId page);
+  int64_t hold_left_ns(PageId page) const;
+  void hold_again(PageId page);
   void run_timer();
+  void serve_timer();
 
   bool is_foreign(PageId page) const { return !homed_.has(page); }
   RequestId next_request();

@@ -32,6 +32,7 @@ struct NodeSwitches {
   bool batching = true;
   std::chrono::microseconds delay{0};
   uint32_t prefetch_pages = 32;
+  bool realtime = true;
 };
 
 struct NodeConfig {

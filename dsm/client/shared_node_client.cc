@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "base/error.h"
+#include "dsm/shm/hold_window.h"
 
 namespace pando::dsm {
 
@@ -20,6 +21,9 @@ using std::chrono::nanoseconds;
 
 // How long a fault sleeps before it looks whether the cluster has ended.
 constexpr milliseconds kEndedCheck{200};
+
+// What the instruction under way in this thread has asked for.
+constinit thread_local FaultStreak t_streak;
 
 int64_t monotonic_ns() {
   timespec t{};
@@ -94,17 +98,22 @@ NodeClient::Fault SharedNodeClient::fault_in(const Uffd& uffd, uint64_t mapped_a
     if (allows(bits, info.access)) {
       const Installed result = install(place, bits, info.access);
       if (result == Installed::Again) continue;
-      if (waiting_since != 0)
+      if (waiting_since != 0) {
+        hold_what_is_needed();
         record(page, info, waiting_since);
-      else
+      } else {
         faults_local_.fetch_add(1, std::memory_order_relaxed);
+      }
       return result == Installed::Yes ? Fault::Installed : Fault::Gone;
     }
     if (control_.header().ended.load(std::memory_order_acquire)) {
       word.unlock(bits);
       return Fault::Ended;
     }
-    if (waiting_since == 0) waiting_since = monotonic_ns();
+    if (waiting_since == 0) {
+      waiting_since = monotonic_ns();
+      t_streak.on_fault(info.rip, page, info.access == Access::Write ? Right::Write : Right::Read);
+    }
     ask(page, bits, info);
   }
 }
@@ -145,8 +154,28 @@ SharedNodeClient::Installed SharedNodeClient::install(const Place& place, uint32
 // The hold window of a granted page begins now.
 void SharedNodeClient::note_installed(PageId page, uint32_t& bits) {
   bits &= ~PageWord::kFresh;
-  control_.install_time(page).store(static_cast<uint32_t>(monotonic_ns() >> kInstallTimeShift),
+  begin_hold(page, 0);
+}
+
+void SharedNodeClient::begin_hold(PageId page, int64_t longer_ns) {
+  control_.install_time(page).store(static_cast<uint32_t>((monotonic_ns() + longer_ns) >> kInstallTimeShift),
                                     std::memory_order_relaxed);
+}
+
+// The pages that this thread's instruction needs together are held together, from now on, and longer each time it had
+// to fetch one of them again.
+void SharedNodeClient::hold_what_is_needed() {
+  const auto needs = t_streak.needs();
+  if (needs.size() < 2 && t_streak.repeats() == 0) return;
+  const ControlHeader& header = control_.header();
+  const int64_t longer = hold_window_ns(header, t_streak.repeats()) - hold_window_ns(header, 0);
+  bool all = true;
+  for (const FaultStreak::Need& need : needs) {
+    const bool here = PageWord::right_of(control_.word(need.page).peek()) >= need.right;
+    if (here) begin_hold(need.page, longer);
+    all &= here;
+  }
+  if (all) t_streak.on_all_here();
 }
 
 // Maps the page together with its neighbours in one call.  False: nothing can be said, map it alone.
@@ -314,6 +343,9 @@ std::optional<FabricMessage> SharedNodeClient::receive(int limit_ms) {
 void SharedNodeClient::record(PageId page, const FaultInfo& info, int64_t since_ns) {
   const int64_t now = monotonic_ns();
   const auto wait = static_cast<uint64_t>(now - since_ns);
+  FetchTime fetch(control_.header().fetch_ns.load(std::memory_order_relaxed));
+  fetch.add(now - since_ns);  // two threads at once lose one measurement
+  control_.header().fetch_ns.store(fetch.estimate_ns(), std::memory_order_relaxed);
   (info.access == Access::Write ? faults_write_ : faults_read_).fetch_add(1, std::memory_order_relaxed);
   fault_wait_ns_.fetch_add(wait, std::memory_order_relaxed);
   const uint64_t number = control_.header().fault_sequence.fetch_add(1, std::memory_order_relaxed);

@@ -49,6 +49,8 @@ class SharedNodeClient final : public NodeClient {
   Run lock_neighbours(const Place& place, uint32_t bits);
   Installed map_one(const Place& place, uint32_t& bits);
   void note_installed(PageId page, uint32_t& bits);
+  void begin_hold(PageId page, int64_t longer_ns);
+  void hold_what_is_needed();
   void allocate(uint32_t first, uint32_t end) const;
   void ask(PageId page, uint32_t bits, const FaultInfo& info);
   void record(PageId page, const FaultInfo& info, int64_t since_ns);

@@ -42,12 +42,21 @@ class Outbox {
   bool add(size_t bytes, Change&& change) {
     const std::lock_guard guard(mutex_);
     if (!writer_ || closing_ || waiting_bytes_ + bytes > kBytesMax) return false;
+    if (!options_.batching && waiting_bytes_ != 0) put_aside();
     change(next_);
     waiting_bytes_ += bytes;
     ++messages_;
     return true;
   }
-  void kick();
+  // True: the frame was only put aside, because of a delay; release() must be called when it is due.
+  bool kick();
+  struct Options {
+    int64_t delay_ns = 0;  // tests: every frame leaves this much later, in order
+    bool batching = true;  // several messages per frame
+  };
+  void configure(const Options& options) { options_ = options; }  // before the first add()
+  // Writes what is due; returns when the next frame is (INT64_MAX: none waits).
+  int64_t release(int64_t now_ns);
   void on_written(bool ok);
   // Closes the writer as soon as everything is written; later sends are refused.
   void close();
@@ -56,14 +65,24 @@ class Outbox {
 
  private:
   static constexpr size_t kBytesMax = 256 << 20;
+  struct Aside {
+    int64_t due_ns;
+    v1::PeerFrame frame;
+  };
   void write_next();
+  void put_aside();
+  void write_aside();
 
   std::mutex mutex_;
   FrameWriter* writer_ = nullptr;
   v1::PeerFrame next_, on_its_way_;
   size_t waiting_bytes_ = 0;
+  Options options_;
+  std::deque<Aside> aside_;
   bool writing_ = false, closing_ = false;
   std::atomic<uint64_t> messages_{0}, frames_{0};
 };
+
+int64_t monotonic_now_ns();
 
 }  // namespace pando::dsm

@@ -2,6 +2,7 @@
 #include "dsm/rpc/peer_mesh.h"
 
 #include <pthread.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <ctime>
@@ -180,7 +181,10 @@ grpc::ServerBidiReactor<v1::PeerFrame, v1::PeerFrame>* refuse_link(const char* w
 
 PeerMesh::PeerMesh(PeerMeshOptions options, PeerHandler& handler)
     : options_(std::move(options)), handler_(handler), links_(options_.addresses.size()),
-      stubs_(options_.addresses.size() * kPeerStreams) {}
+      stubs_(options_.addresses.size() * kPeerStreams) {
+  for (Link& link : links_)
+    for (Stream& s : link.streams) s.outbox.configure({ns(options_.delay), options_.batching});
+}
 
 PeerMesh::~PeerMesh() { close(); }
 
@@ -233,6 +237,7 @@ void PeerMesh::on_greeted(NodeId peer, PeerStream stream) {
 // --- dialling
 
 void PeerMesh::dial() {
+  if (options_.delay.count() > 0) delay_ = std::thread([this] { run_delay(); });
   keepalive_ = std::thread([this] { run_keepalive(); });
   pthread_setname_np(keepalive_.native_handle(), "keepalive");
   if (links_.size() == 1) return handler_.on_all_connected();
@@ -386,6 +391,29 @@ void PeerMesh::close() {
   }
   lock.unlock();
   if (keepalive_.joinable()) keepalive_.join();
+  wake_delay();
+  if (delay_.joinable()) delay_.join();
+}
+
+// --- artificial delay
+
+void PeerMesh::wake_delay() {
+  const std::lock_guard guard(delay_mutex_);
+  delay_work_ = true;
+  delay_wake_.notify_one();
+}
+
+void PeerMesh::run_delay() {
+  prctl(PR_SET_TIMERSLACK, 1);
+  std::unique_lock lock(delay_mutex_);
+  while (!closing_) {
+    delay_work_ = false;
+    int64_t next = INT64_MAX;
+    for (Link& link : links_)
+      for (Stream& s : link.streams) next = std::min(next, s.outbox.release(monotonic_now_ns()));
+    const int64_t left = next == INT64_MAX ? ns(kPingInterval) : next - monotonic_now_ns();
+    delay_wake_.wait_for(lock, nanoseconds(std::max<int64_t>(left, 0)), [this] { return delay_work_ || closing_.load(); });
+  }
 }
 
 uint64_t PeerMesh::messages_sent() const {

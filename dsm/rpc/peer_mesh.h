@@ -28,6 +28,8 @@ struct PeerMeshOptions {
   v1::TlsMaterial tls;
   std::chrono::milliseconds connect{15'000};
   std::chrono::milliseconds node_loss{3'000};
+  std::chrono::microseconds delay{0};  // tests: added to every frame
+  bool batching = true;                // several messages per frame
 };
 
 // Called on gRPC threads and on the mesh's own thread.
@@ -60,7 +62,9 @@ class PeerMesh {
   bool add(NodeId to, PeerStream stream, size_t bytes, Change&& change) {
     return outbox(to, stream).add(bytes, std::forward<Change>(change));
   }
-  void kick(NodeId to, PeerStream stream) { outbox(to, stream).kick(); }
+  void kick(NodeId to, PeerStream stream) {
+    if (outbox(to, stream).kick()) wake_delay();
+  }
   template <class Change>
   bool send(NodeId to, PeerStream stream, size_t bytes, Change&& change) {
     if (!add(to, stream, bytes, std::forward<Change>(change))) return false;
@@ -116,6 +120,8 @@ class PeerMesh {
   void report_lost(NodeId peer, const std::string& why);
   void dial(NodeId peer, PeerStream stream);
   void run_keepalive();
+  void run_delay();
+  void wake_delay();
   void ping(NodeId peer);
   void begins(Cancellable* conversation);
   void ends(Cancellable* conversation);
@@ -132,11 +138,13 @@ class PeerMesh {
   std::vector<std::pair<NodeId, PeerStream>> redial_;  // under mutex_: refused for now
   std::vector<std::unique_ptr<v1::Peer::Stub>> stubs_;  // two per dialled peer
   std::thread keepalive_;
+  std::mutex delay_mutex_;
+  std::condition_variable delay_wake_;
+  bool delay_work_ = false;
+  std::thread delay_;
 };
 
 // For an agent that has no mesh (yet): the caller tries again.
 grpc::ServerBidiReactor<v1::PeerFrame, v1::PeerFrame>* refuse_link(const char* why);
-
-int64_t monotonic_now_ns();
 
 }  // namespace pando::dsm

@@ -60,6 +60,8 @@ void fill_in(ControlHeader& h, const ControlConfig& config, const Places& p, uin
   h.send_limit_ms = config.send_limit_ms;
   h.fault_around_pages = config.fault_around_pages;
   h.spin_ns = config.spin_ns;
+  h.hold_min_ns = config.hold_min_ns;
+  h.hold_adaptive = config.hold_adaptive;
   std::ranges::copy(config.nodes, h.nodes);
   std::ranges::copy(config.vcpu_node, h.vcpu_node);
   std::ranges::copy(config.distances, h.distances);

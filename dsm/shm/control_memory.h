@@ -23,6 +23,8 @@ struct ControlConfig {
   uint32_t send_limit_ms = 10'000;
   uint32_t fault_around_pages = 16;
   uint32_t spin_ns = 0;
+  uint32_t hold_min_ns = 100'000;
+  bool hold_adaptive = true;
 };
 
 class ControlMemory {

@@ -6,7 +6,8 @@
 //
 //   header            one page: sizes, offsets, cluster layout, and the words that change at run time
 //   page words        one PageWord per page of guest RAM (page_word.h)
-//   install times     one u32 per page: when its last grant was installed, CLOCK_MONOTONIC >> kInstallTimeShift
+//   install times     one u32 per page: when its hold window began, CLOCK_MONOTONIC >> kInstallTimeShift; the client
+//                     writes it when it has mapped a granted page, later than now for a longer window
 //   requests          RecordRing client -> agent: PageRequest
 //   fabric out        RecordRing client -> agent: FabricHeader + payload
 //   fabric in         RecordRing agent -> client: FabricHeader + payload
@@ -22,7 +23,7 @@
 namespace pando::dsm {
 
 inline constexpr uint64_t kControlMagic = 0x6c7274636f646e70;  // "pndoctrl"
-inline constexpr uint32_t kControlVersion = 1;
+inline constexpr uint32_t kControlVersion = 2;
 inline constexpr size_t kNodeNameMax = 16;  // with the NUL
 inline constexpr uint32_t kInstallTimeShift = 10;
 
@@ -69,6 +70,8 @@ struct ControlHeader {
   uint32_t send_limit_ms;        // a full fabric ring is an error after this long
   uint32_t fault_around_pages;   // power of two
   uint32_t spin_ns;              // a waiting thread looks this long before it sleeps
+  uint32_t hold_min_ns;          // HoldPolicyOptions::window_min_ns
+  uint32_t hold_adaptive;        // 0: the window is always hold_min_ns
   uint32_t reserved;
   SharedNodeRange nodes[kNodesMax];
   uint8_t vcpu_node[kVcpusMax];
@@ -81,6 +84,8 @@ struct ControlHeader {
   alignas(64) Doorbell agent_doorbell;               // requests and fabric out
   alignas(64) Doorbell client_doorbell;              // fabric in
   alignas(64) std::atomic<uint64_t> fault_sequence;  // client: records written so far
+  std::atomic<int64_t> fetch_ns;                     // client: FetchTime estimate (dsm/core/hold_policy.h)
+  std::atomic<int64_t> round_trip_ns;                // agent: to the slowest peer and back
 };
 static_assert(sizeof(ControlHeader) <= kPageSize);
 static_assert(std::atomic<uint32_t>::is_always_lock_free && std::atomic<uint64_t>::is_always_lock_free);

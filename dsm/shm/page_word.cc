@@ -32,12 +32,22 @@ bool PageWord::try_lock(uint32_t& bits) {
 }
 
 uint32_t PageWord::lock() {
+  bool forced = false;
+  return lock_within(std::chrono::nanoseconds::max(), forced);
+}
+
+uint32_t PageWord::lock_within(std::chrono::nanoseconds limit, bool& forced) {
   uint32_t bits = 0;
   for (int i = 0; i < kLockSpins; ++i) {
     if (try_lock(bits)) return bits;
     __builtin_ia32_pause();
   }
+  const int64_t begun = monotonic_ns();
   while (!try_lock(bits)) {
+    if (monotonic_ns() - begun > limit.count()) {
+      forced = true;
+      return bits_.fetch_or(kLocked, std::memory_order_acquire) & ~(kLocked | kWaiters);
+    }
     uint32_t seen = bits_.load(std::memory_order_relaxed);
     if (!(seen & kLocked)) continue;
     if (!(seen & kWaiters) && !bits_.compare_exchange_strong(seen, seen | kWaiters, std::memory_order_relaxed)) continue;

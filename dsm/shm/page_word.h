@@ -39,6 +39,8 @@ class PageWord {
   // Returns the word's bits, without lock and waiter bits.  Async-signal-safe.
   uint32_t lock();
   bool try_lock(uint32_t& bits);
+  // For the agent, which must not hang on a broken client: after `limit` the lock is taken by force, and `forced` set.
+  uint32_t lock_within(std::chrono::nanoseconds limit, bool& forced);
   // Gives the lock back with new bits and wakes the sleepers.  Async-signal-safe.
   void unlock(uint32_t bits);
   // Changes the bits while the lock is held.  Async-signal-safe.

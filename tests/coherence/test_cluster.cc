@@ -30,7 +30,13 @@ std::string program_beside(const std::string& name) {
 TestCluster::TestCluster(const TestClusterOptions& options) : options_(options) {
   signal(SIGPIPE, SIG_IGN);
   agents_.resize(static_cast<size_t>(options.nodes));
-  for (int n = 0; n < options.nodes; ++n) start_agent(n);
+  for (int n = 0; n < options.nodes; ++n)
+    if (n != options.absent_node) start_agent(n);
+  if (options.absent_node >= 0) {
+    AgentProcess& absent = agents_[static_cast<size_t>(options.absent_node)];
+    absent.address = "127.0.0.1:1";
+    absent.ended = true;
+  }
   const auto deadline = Clock::now() + milliseconds(10'000);
   for (AgentProcess& a : agents_)
     while (a.address.empty())
@@ -81,7 +87,8 @@ void TestCluster::start_agent(int node) {
   spec.set_memory_bytes(options_.bytes_per_node);
   spec.set_vcpus(options_.vcpus_per_node);
   spec.set_vmm_program(options_.worker);
-  if (!options_.addresses.empty()) spec.set_insecure(true);
+  if (!options_.node_tls.empty()) *spec.mutable_tls() = options_.node_tls[static_cast<size_t>(node)];
+  else if (!options_.addresses.empty()) spec.set_insecure(options_.allow_insecure);
   if (spec.log_level().empty()) spec.set_log_level("warn");
   const std::string text = spec.SerializeAsString();
   const auto n = static_cast<uint32_t>(text.size());
@@ -91,7 +98,7 @@ void TestCluster::start_agent(int node) {
 }
 
 void TestCluster::send_plan() {
-  v1::Plan plan;
+  v1::Plan& plan = plan_;
   plan.set_cluster_id("test-" + std::to_string(getpid()));
   for (int n = 0; n < options_.nodes; ++n) {
     v1::PlanNode* node = plan.add_nodes();
@@ -102,8 +109,14 @@ void TestCluster::send_plan() {
     node->set_vcpus(options_.vcpus_per_node);
   }
   for (const std::string& argument : options_.arguments) plan.add_vmm_arguments(argument);
-  for (AgentProcess& a : agents_) {
-    a.control = v1::Control::NewStub(grpc::CreateChannel(a.address, dsm::channel_credentials(options_.spec.tls())));
+  for (size_t n = 0; n < agents_.size(); ++n) {
+    AgentProcess& a = agents_[n];
+    if (a.pid < 0) continue;
+    grpc::ChannelArguments arguments;
+    if (!options_.node_tls.empty())
+      arguments.SetSslTargetNameOverride(dsm::certificate_name(NodeId(static_cast<uint8_t>(n))));
+    a.control = v1::Control::NewStub(
+        grpc::CreateCustomChannel(a.address, dsm::channel_credentials(options_.operator_tls), arguments));
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + milliseconds(10'000));
     v1::StartReply reply;

@@ -24,9 +24,13 @@ struct TestClusterOptions {
   uint32_t vcpus_per_node = 1;
   std::string worker;                         // program that plays the VMM
   std::vector<std::string> arguments;         // for it
-  v1::NodeSpec spec;                          // what all nodes' specifications have in common: switches, limits, TLS
+  v1::NodeSpec spec;                          // what all nodes' specifications have in common: switches, limits
+  std::vector<v1::TlsMaterial> node_tls;      // per node; empty = plaintext
+  v1::TlsMaterial operator_tls;
   std::vector<std::vector<std::string>> launch;  // per node, before the agent's command; empty = none
   std::vector<std::string> addresses;            // per node; empty = 127.0.0.1
+  bool allow_insecure = true;                    // plaintext on these addresses
+  int absent_node = -1;                          // in the plan, but played by the test itself
 };
 
 class TestCluster {
@@ -50,6 +54,7 @@ class TestCluster {
   pid_t vmm_pid(int node);
   v1::Control::Stub& control(int node) { return *agents_[static_cast<size_t>(node)].control; }
   v1::StatusReply status(int node);
+  const v1::Plan& plan() const { return plan_; }
   const std::string& address(int node) const { return agents_[static_cast<size_t>(node)].address; }
 
  private:
@@ -69,6 +74,7 @@ class TestCluster {
   void take_lines(AgentProcess& agent);
 
   TestClusterOptions options_;
+  v1::Plan plan_;
   std::vector<AgentProcess> agents_;
 };
 

@@ -67,8 +67,10 @@ void Worker::on_sigbus(int, siginfo_t* info, void* context) {
   fault.address = address;
   fault.rip = static_cast<uint64_t>(registers[REG_RIP]);
   fault.access = registers[REG_ERR] & kWriteFault ? dsm::Access::Write : dsm::Access::Read;
-  const auto result = w.client_->fault_in(*w.uffd_, page_floor(address), page_of(GuestPhys(address - base)), base,
-                                          base + w.bytes(), fault);
+  const uint64_t at = page_floor(address);
+  const uint64_t from = w.fault_around_ ? base : at;
+  const uint64_t to = w.fault_around_ ? base + w.bytes() : at + kPageSize;
+  const auto result = w.client_->fault_in(*w.uffd_, at, page_of(GuestPhys(address - base)), from, to, fault);
   if (result == dsm::NodeClient::Fault::Ended) _exit(98);
   errno = saved_errno;
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ class Worker {
   void start();
   // All nodes call it with the same page offset: returns when all have.  Uses the page's first words.
   void barrier(uint64_t offset);
+  // Off: a fault maps its own page alone.
+  void set_fault_around(bool on) { fault_around_ = on; }
+  // Before start(): content of pages homed here, not mapped by this node.
+  void preload_home(uint64_t offset, std::span<const uint8_t> bytes) { client_->preload_home(GuestPhys(offset), bytes); }
   // Node 0: ends the cluster with this exit code.  The others: wait to be ended.  Does not return.
   [[noreturn]] void finish(int code);
   // A child process with its own mapping and userfaultfd runs `body` and exits with what it returns.
@@ -54,6 +59,7 @@ class Worker {
   std::optional<dsm::Uffd> uffd_;
   Mapping ram_;
   std::vector<std::string> arguments_;
+  bool fault_around_ = true;
 };
 
 }  // namespace pando::test

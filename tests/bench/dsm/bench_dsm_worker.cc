@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// The measured side of bench-dsm: four nodes touch each other's pages in phases; every phase begins with a barrier.  The
+// node that measures appends "name p50_ns p99_ns mean_ns count" or "name value" to the file given by --out.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/coherence/worker.h"
+
+using pando::kPageSize;
+using pando::test::Worker;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr uint64_t kSamples = 800;
+constexpr uint64_t kStride = 3;           // no two samples are neighbours: nothing is fetched ahead
+constexpr uint64_t kReservedPages = 64;   // barriers
+
+uint64_t ns_since(Clock::time_point begun) { return static_cast<uint64_t>((Clock::now() - begun).count()); }
+
+class Bench {
+ public:
+  explicit Bench(Worker& w) : w_(w) {
+    for (size_t i = 0; i + 1 < w.arguments().size(); ++i)
+      if (w.arguments()[i] == "--out") out_ = w.arguments()[i + 1];
+  }
+
+  void run() {
+    w_.set_fault_around(false);
+    local_fault();
+    read_from_home();
+    read_three_hops();
+    upgrade();
+    for (int sharers = 1; sharers <= 3; ++sharers) invalidate(sharers);
+    ping_pong();
+    concurrent(1);
+    concurrent(64);
+    w_.set_fault_around(true);
+    sequential();
+  }
+
+ private:
+  // A fresh sample area for each phase: page i of area a of a node's range.
+  volatile uint64_t* word(int node, uint64_t area, uint64_t i) {
+    return reinterpret_cast<volatile uint64_t*>(w_.range(node) +
+                                                (kReservedPages + area * kSamples * kStride + i * kStride) * kPageSize);
+  }
+  void meet() { w_.barrier((barrier_++ % 8) * 64); }
+  template <class Touch>
+  void fill(int node, uint64_t area, Touch touch) {
+    for (uint64_t i = 0; i < kSamples; ++i) touch(word(node, area, i));
+  }
+  void write_all(int node, uint64_t area) {
+    fill(node, area, [](volatile uint64_t* p) { *p = 1; });
+  }
+  template <class Touch>
+  void measure(const std::string& name, int node, uint64_t area, Touch touch) {
+    std::vector<uint64_t> times;
+    for (uint64_t i = 0; i < kSamples; ++i) {
+      volatile uint64_t* p = word(node, area, i);
+      const auto begun = Clock::now();
+      touch(p);
+      times.push_back(ns_since(begun));
+    }
+    report(name, times);
+  }
+  void report(const std::string& name, std::vector<uint64_t> times) {
+    std::ranges::sort(times);
+    uint64_t sum = 0;
+    for (const uint64_t t : times) sum += t;
+    append(name + " " + std::to_string(times[times.size() / 2]) + " " + std::to_string(times[times.size() * 99 / 100]) +
+           " " + std::to_string(sum / times.size()) + " " + std::to_string(times.size()));
+  }
+  void append(const std::string& line) {
+    const pando::UniqueFd fd(open(out_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+    const std::string text = line + "\n";
+    (void)!write(fd.get(), text.data(), text.size());
+  }
+
+  void local_fault() {
+    meet();
+    if (w_.self() == 1) measure("local_fault", 1, 0, [](volatile uint64_t* p) { *p = 1; });
+    meet();
+  }
+  // Content lies at its home, which has it mapped and has written it.
+  void read_from_home() {
+    if (w_.self() == 0) write_all(0, 1);
+    meet();
+    if (w_.self() == 1) measure("remote_read_from_home", 0, 1, [](volatile uint64_t* p) { (void)*p; });
+    meet();
+  }
+  void read_three_hops() {
+    if (w_.self() == 2) write_all(0, 2);
+    meet();
+    if (w_.self() == 1) measure("three_hop_read", 0, 2, [](volatile uint64_t* p) { (void)*p; });
+    meet();
+  }
+  void upgrade() {
+    if (w_.self() == 0) write_all(0, 3);
+    meet();
+    if (w_.self() == 2) fill(0, 3, [](volatile uint64_t* p) { (void)*p; });
+    meet();
+    if (w_.self() == 1) fill(0, 3, [](volatile uint64_t* p) { (void)*p; });
+    meet();
+    if (w_.self() == 1) measure("upgrade", 0, 3, [](volatile uint64_t* p) { *p = 2; });
+    meet();
+  }
+  void invalidate(int sharers) {
+    const auto area = static_cast<uint64_t>(3 + sharers);
+    if (w_.self() == 0) write_all(0, area);
+    meet();
+    for (int n = 1; n <= sharers; ++n) {
+      if (w_.self() == n) fill(0, area, [](volatile uint64_t* p) { (void)*p; });
+      meet();
+    }
+    if (w_.self() == 0)
+      measure("invalidate_" + std::to_string(sharers), 0, area, [](volatile uint64_t* p) { *p = 2; });
+    meet();
+  }
+  // One word goes to and fro between nodes 0 and 1.
+  void ping_pong() {
+    auto& turn = w_.atomic_at<uint64_t>((kReservedPages - 1) * kPageSize);
+    meet();
+    constexpr uint64_t kRounds = 400;
+    if (w_.self() <= 1) {
+      const auto me = static_cast<uint64_t>(w_.self());
+      const auto begun = Clock::now();
+      for (uint64_t i = 0; i < kRounds; ++i) {
+        while (turn.load(std::memory_order_acquire) != 2 * i + me) std::this_thread::yield();
+        turn.fetch_add(1);
+      }
+      if (w_.self() == 0) append("ping_pong_round_ns " + std::to_string(ns_since(begun) / kRounds));
+    }
+    meet();
+  }
+  void concurrent(int threads) {
+    const uint64_t area = threads == 1 ? 7 : 8;
+    if (w_.self() == 0) write_all(0, area);
+    meet();
+    if (w_.self() == 1) {
+      std::atomic<uint64_t> next{0};
+      const auto begun = Clock::now();
+      std::vector<std::thread> running;
+      for (int t = 0; t < threads; ++t)
+        running.emplace_back([&] {
+          for (uint64_t i = next++; i < kSamples; i = next++) (void)*word(0, area, i);
+        });
+      for (std::thread& t : running) t.join();
+      append("faults_per_second_" + std::to_string(threads) + " " +
+             std::to_string(kSamples * 1'000'000'000 / ns_since(begun)));
+    }
+    meet();
+  }
+  void sequential() {
+    const uint64_t first = kReservedPages + 9 * kSamples * kStride;
+    const uint64_t pages = (w_.range_bytes(2) >> pando::kPageShift) - first;
+    uint8_t* base = w_.range(2) + first * kPageSize;
+    if (w_.self() == 2)
+      for (uint64_t i = 0; i < pages; ++i) *reinterpret_cast<volatile uint64_t*>(base + i * kPageSize) = i + 1;
+    meet();
+    if (w_.self() == 1) {
+      uint64_t sum = 0;
+      const auto begun = Clock::now();
+      for (uint64_t at = 0; at < pages * kPageSize; at += 64) sum += *reinterpret_cast<volatile uint64_t*>(base + at);
+      const double seconds = static_cast<double>(ns_since(begun)) * 1e-9;
+      if (sum == pages * (pages + 1) / 2)
+        append("sequential_bytes_per_second " + std::to_string(static_cast<uint64_t>(static_cast<double>(pages * kPageSize) / seconds)));
+    }
+    meet();
+  }
+
+  Worker& w_;
+  std::string out_;
+  uint64_t barrier_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Worker w(argc, argv);
+  w.start();
+  Bench(w).run();
+  w.finish(0);
+}

@@ -17,11 +17,11 @@ using pando::test::Worker;
 
 namespace {
 
-constexpr uint32_t kCells = 64;  // a batch: one cell per cache line
+constexpr uint32_t kCells = 256;  // a batch: what fits into a page
 constexpr int kThreadsMax = 4;
 
 using Cell = std::atomic<uint32_t>;
-struct alignas(64) Line {
+struct alignas(kPageSize / kCells) Line {
   Cell cell;
 };
 struct Variables {
@@ -30,6 +30,25 @@ struct Variables {
 };
 struct Seen {
   std::atomic<uint32_t> value[2];  // what the thread read
+};
+static_assert(sizeof(Seen) * kCells <= kPageSize);
+
+// Lets the threads of one node begin each run at the same time.
+class Rendezvous {
+ public:
+  explicit Rendezvous(uint32_t threads) : threads_(threads) {}
+  void meet() {
+    const uint32_t mine = arrived_.fetch_add(1) + 1;
+    const uint32_t wanted = (mine + threads_ - 1) / threads_ * threads_;
+    for (uint32_t looks = 0; arrived_.load(std::memory_order_acquire) < wanted; ++looks) {
+      __builtin_ia32_pause();
+      if (looks % 1024 == 1023) std::this_thread::yield();  // fewer processors than threads
+    }
+  }
+
+ private:
+  uint32_t threads_;
+  std::atomic<uint32_t> arrived_{0};
 };
 
 uint32_t get(Cell& c) { return c.load(std::memory_order_acquire); }       // plain mov
@@ -155,9 +174,13 @@ class Litmus {
       for (uint32_t i = 0; i < kCells; ++i) v.x[i].cell = 0, v.y[i].cell = 0;
     w_.barrier(0);
     std::vector<std::thread> threads;
+    Rendezvous rendezvous(together ? static_cast<uint32_t>(test.threads) : 1);
+    const uint32_t pauses_max = 4u << number / 2 % 4 * 2;
     for (int t = 0; t < test.threads; ++t)
       if (w_.self() == (together ? 0 : t % w_.nodes()))
-        threads.emplace_back([this, &test, t, v, seed = random_()] { run_thread(test, t, v, seed); });
+        threads.emplace_back([this, &test, t, v, pauses_max, &rendezvous, seed = random_()] {
+          run_thread({test, t, v, pauses_max, static_cast<uint32_t>(seed)}, rendezvous);
+        });
     for (std::thread& t : threads) t.join();
     w_.barrier(64);
     uint64_t seen = 0;
@@ -166,12 +189,22 @@ class Litmus {
     return seen;
   }
 
-  void run_thread(const Test& test, int t, const Variables& v, uint64_t seed) {
-    std::minstd_rand random(static_cast<uint32_t>(seed));
+  struct Part {
+    const Test& test;
+    int thread;
+    Variables v;
+    uint32_t pauses_max;
+    uint32_t seed;
+  };
+
+  void run_thread(const Part& part, Rendezvous& rendezvous) {
+    std::minstd_rand random(part.seed);
     uint32_t read[kCells][2] = {};
+    const int t = part.thread;
     for (uint32_t i = 0; i < kCells; ++i) {
-      for (uint32_t pauses = random() % 64; pauses > 0; --pauses) __builtin_ia32_pause();
-      test.body(t, v.x[i].cell, v.y[i].cell, read[i]);
+      rendezvous.meet();
+      for (uint32_t pauses = random() % part.pauses_max; pauses > 0; --pauses) __builtin_ia32_pause();
+      part.test.body(t, part.v.x[i].cell, part.v.y[i].cell, read[i]);
     }
     for (uint32_t i = 0; i < kCells; ++i)
       for (int k = 0; k < 2; ++k) results(t)[i].value[k] = read[i][k];

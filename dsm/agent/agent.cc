@@ -55,6 +55,7 @@ UniqueFd take_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGCHLD);
   return UniqueFd(static_cast<int>(check_errno(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd")));
 }
 
@@ -113,6 +114,10 @@ void Agent::wait_and_handle() {
   }
   if (running_ && machine_->plan.nodes.size() > 1) {
     update_clock();
+    if (const auto late = machine_->coherence->overdue(config_.timeouts.page_request))
+      return begin_end(exit_status(v1::EXIT_NODE_LOST, 0, late->home,
+                                   name_of_node(late->home) + " was given up: a page that is homed there did not come within " +
+                                       std::to_string(config_.timeouts.page_request.count()) + " ms"));
     limit_ms = kClockUpdateMs;
   }
   const int ready = poll(fds, std::size(fds), limit_ms);
@@ -125,7 +130,7 @@ void Agent::wait_and_handle() {
     std::visit([this](auto& e) { handle(e); }, *event);
   }
   if (exit_) return;
-  if (fds[1].revents != 0)
+  if (fds[1].revents != 0 && told_to_end())
     begin_end(exit_status(v1::EXIT_SHUTDOWN, 0, config_.self, "the agent was told to end by a signal"));
   if (fds[2].revents != 0) {
     char ignored[256];
@@ -292,10 +297,20 @@ void Agent::update_clock() {
   published.store(now + std::clamp(certain, -kStepMaxNs, kStepMaxNs), std::memory_order_relaxed);
 }
 
+// Takes what the signal descriptor holds.
+bool Agent::told_to_end() {
+  bool told = false;
+  signalfd_siginfo info;
+  while (read(signals_.get(), &info, sizeof info) == sizeof info) {
+    told |= info.ssi_signo != SIGCHLD;
+    if (info.ssi_signo == SIGCHLD && machine_ && machine_->vmm) machine_->vmm->reap_orphans();
+  }
+  return told;
+}
+
 // While a debugger keeps an ended guest: has the operator, or a signal, asked for the end?
 bool Agent::end_now() {
-  signalfd_siginfo info;
-  if (read(signals_.get(), &info, sizeof info) == sizeof info) return true;
+  if (told_to_end()) return true;
   while (auto event = mailbox_.take())
     if (const End* end = std::get_if<End>(&*event); end && end->status.reason() == v1::EXIT_SHUTDOWN) return true;
   return false;

@@ -113,6 +113,7 @@ class Agent final : private ControlBackend,
   void start_vmm();
   void begin_end(const v1::ExitStatus& status);
   void finish();
+  bool told_to_end();
   bool end_now();
   void on_vmm_exit();
   void set_deadline(std::chrono::milliseconds limit, const std::string& what, v1::ExitReason reason);
@@ -138,6 +139,7 @@ class Agent final : private ControlBackend,
   UniqueFd signals_;
   std::atomic<bool> planned_{false};
   std::atomic<bool> vmm_gone_{false};
+  int preloads_left_ = 1024;  // requests thread; 0 from the first fetch or Ready on
 
   // What exists from the plan to the end.  Made by bring_up() on the main thread; the others reach it through
   // machine_view_ (release / acquire) or by being called by one of its parts.  Members die in the reverse order.

@@ -36,10 +36,20 @@ void Agent::debug_page(PageId page, v1::DebugPage& reply) {
   const Machine* machine = machine_view_.load(std::memory_order_acquire);
   if (!machine || page.value() >= machine->control->page_count()) return;
   const uint32_t bits = machine->control->word(page).peek();
-  static constexpr const char* kRights[] = {"I", "S", "M", "?"};
-  reply.set_cache_state(kRights[static_cast<uint32_t>(PageWord::right_of(bits)) & 3]);
+  const PageView view = machine->coherence->view(page);
+  reply.set_cache_state(name_of(view.cache.state));
+  reply.set_version(view.cache.version.value());
+  reply.set_is_home(view.home.has_value());
   reply.set_present(bits & PageWord::kPresent);
   reply.set_mapped(bits & PageWord::kMapped);
+  if (!view.home) return;
+  const auto node_of = [](uint8_t n) { return n == DirectoryEntry::kMemory ? -1 : static_cast<int32_t>(n); };
+  reply.set_owner(node_of(view.home->owner));
+  reply.set_last_writer(node_of(view.home->last_writer));
+  reply.set_home_version(view.home->version.value());
+  reply.set_busy(view.home_busy);
+  for (uint8_t n = 0; n < machine->plan.nodes.size(); ++n)
+    if (view.home->sharers.has(NodeId(n))) reply.add_sharers(n);
 }
 
 void Agent::debug_node(v1::DebugNode& reply) {

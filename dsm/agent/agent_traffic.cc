@@ -30,9 +30,14 @@ void Agent::deliver(FabricKind kind, NodeId from, std::span<const uint8_t> paylo
 
 // --- the VMM ("requests" thread)
 
-void Agent::on_fetch(PageId page, Access access, VcpuId) { machine_->coherence->fetch(page, access); }
+void Agent::on_fetch(PageId page, Access access, VcpuId) {
+  preloads_left_ = 0;
+  machine_->coherence->fetch(page, access);
+}
 
 void Agent::on_preloaded(PageId first, uint32_t pages) {
+  if (preloads_left_ == 0) return on_client_broken("the VMM preloads pages after its start");
+  --preloads_left_;
   // A lone node owns every page anyhow.
   if (machine_->plan.nodes.size() > 1) machine_->coherence->share_everywhere(first, pages);
 }
@@ -42,7 +47,7 @@ void Agent::on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> p
     case FabricKind::Power: return on_power(payload);
     case FabricKind::ConsoleOut: return on_console_out(payload);
     case FabricKind::Debug: return debug_service_.on_vmm_message(payload);
-    case FabricKind::Ready: return (void)mailbox_.post(VmmReady{});
+    case FabricKind::Ready: preloads_left_ = 0; return (void)mailbox_.post(VmmReady{});
     default: break;
   }
   if (!is_between_vmms(kind)) return;

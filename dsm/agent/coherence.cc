@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -54,7 +55,7 @@ uint32_t stamp_of(int64_t ns) { return static_cast<uint32_t>(ns >> kInstallTimeS
 
 // The page's lock word for the time of one step's actions; taken when an action first needs it.
 struct Coherence::Held {
-  Held(const ControlMemory& control, PageId p, Watcher& w) : page(p), word(control.word(p)), watcher(w) {}
+  Held(Coherence& c, PageId p) : page(p), word(c.control_.word(p)), engine(c) {}
   ~Held() {
     if (locked_) word.unlock(bits_);
   }
@@ -63,15 +64,17 @@ struct Coherence::Held {
   uint32_t& bits() {
     if (!locked_) {
       bool forced = false;
-      bits_ = word.lock_within(kLockLimit, forced);
+      // One lock that does not come back is enough to give the client up: no waiting for further ones.
+      bits_ = word.lock_within(engine.client_broken_ ? std::chrono::nanoseconds(0) : kLockLimit, forced);
       locked_ = true;
-      if (forced) watcher.on_client_broken("the VMM does not give back the lock of a page");
+      if (forced && !std::exchange(engine.client_broken_, true))
+        engine.watcher_.on_client_broken("the VMM does not give back the lock of a page");
     }
     return bits_;
   }
   PageId page;
   PageWord& word;
-  Watcher& watcher;
+  Coherence& engine;
 
  private:
   bool locked_ = false;
@@ -106,7 +109,8 @@ void Coherence::share_everywhere(PageId first, uint32_t pages) {
     const PageId page(first.value() + i);
     cache_.share_everywhere(page);
     if (homed_.has(page)) home_.share_everywhere(page);
-    Held held(control_, page, watcher_);
+    Held held(*this, page);
+    note_held(held);
     held.bits() = PageWord::with_right(held.bits(), Right::Read);
   }
 }
@@ -118,9 +122,28 @@ std::string Coherence::preload_digest() {
   return digest.hex();
 }
 
-size_t Coherence::busy_pages() {
+bool Coherence::is_waiting(const Waiting& w) const {
+  const CacheTransaction* t = cache_.transaction(w.page);
+  return t && t->request == w.request;
+}
+
+std::optional<Coherence::Overdue> Coherence::overdue(std::chrono::nanoseconds limit) {
   const std::lock_guard guard(mutex_);
-  return cache_.busy() + home_.busy();
+  while (!waiting_.empty() && !is_waiting(waiting_.front())) waiting_.pop_front();
+  if (waiting_.empty() || monotonic_now_ns() - waiting_.front().since_ns < limit.count()) return std::nullopt;
+  const PageId page = waiting_.front().page;
+  return Overdue{page, cache_.home_of(page)};
+}
+
+PageView Coherence::view(PageId page) {
+  const std::lock_guard guard(mutex_);
+  PageView v;
+  if (!cache_.has(page)) return v;
+  v.cache = cache_.entry(page);
+  if (!homed_.has(page)) return v;
+  v.home = home_.entry(page);
+  v.home_busy = home_.transaction(page) != nullptr;
+  return v;
 }
 
 // --- entries
@@ -211,7 +234,7 @@ void Coherence::check(const StepResult& result, NodeId from, const Message& m) {
 void Coherence::execute(PageId page, const Message& m, const Incoming& incoming) {
   scratch_valid_ = false;
   was_clean_ = false;
-  Held held(control_, page, watcher_);
+  Held held(*this, page);
   for (const Action& action : actions_) carry_out(held, action, m, incoming);
 }
 
@@ -349,18 +372,21 @@ void Coherence::put_content(Held& held, const Incoming& incoming, Content conten
 }
 
 void Coherence::raise(Held& held, Right right) {
+  note_held(held);
   uint32_t& bits = held.bits();
-  if (PageWord::right_of(bits) == Right::None && is_foreign(held.page)) {
-    ++foreign_held_;
-    if (cache_pages_ != 0 && !is_listed_[held.page.value()]) {
-      is_listed_[held.page.value()] = true;
-      foreign_pages_.push_back(held.page);
-    }
-  }
   bits = PageWord::with_right(bits, right) & ~PageWord::kClean;
   if (right == Right::Write && was_reading_) bits |= PageWord::kClean;
   if (bits & kAsked) bits |= PageWord::kFresh;
   control_.install_time(held.page).store(stamp_of(monotonic_now_ns()), std::memory_order_relaxed);
+}
+
+// Before the page's right is raised: one more page of another node is held here.
+void Coherence::note_held(Held& held) {
+  if (PageWord::right_of(held.bits()) != Right::None || !is_foreign(held.page)) return;
+  ++foreign_held_;
+  if (cache_pages_ == 0 || is_listed_[held.page.value()]) return;
+  is_listed_[held.page.value()] = true;
+  foreign_pages_.push_back(held.page);
 }
 
 void Coherence::lose_right(Held& held) {
@@ -431,12 +457,14 @@ bool Coherence::begin_access(PageId page, Right right) {
   switch (result.outcome) {
     case Outcome::Started:
       request_started_[request.value() % kStartedSlots] = {request.value(), monotonic_now_ns()};
+      while (!waiting_.empty() && !is_waiting(waiting_.front())) waiting_.pop_front();
+      waiting_.push_back({page, request, monotonic_now_ns()});
       execute(page, {}, {});
       return true;
     case Outcome::Overload: ++metrics_.overload; [[fallthrough]];
     case Outcome::Hit: {
       // The right came between the fault and its request, or the thread must ask again.
-      Held held(control_, page, watcher_);
+      Held held(*this, page);
       held.bits() &= ~kAsked;
       return false;
     }

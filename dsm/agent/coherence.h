@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <queue>
 #include <string>
 #include <thread>
@@ -40,6 +41,13 @@ struct CoherenceMetrics {
   LatencyHistogram hold;     // message parked -> carried out
 };
 
+// What the core knows about a page, for the debugger.
+struct PageView {
+  CacheEntry cache;
+  std::optional<DirectoryEntry> home;  // on its home only
+  bool home_busy = false;
+};
+
 class Coherence {
  public:
   // Told of a peer that breaks the protocol or does not read; called under the engine's mutex, must only note it.
@@ -65,7 +73,13 @@ class Coherence {
 
   const CoherenceMetrics& metrics() const { return metrics_; }
   uint64_t pages_foreign() const { return foreign_held_; }
-  size_t busy_pages();
+  // The oldest request of this node that has waited longer than this.
+  struct Overdue {
+    PageId page;
+    NodeId home;
+  };
+  std::optional<Overdue> overdue(std::chrono::nanoseconds limit);
+  PageView view(PageId page);
 
  private:
   // One page's lock word while a step's actions are carried out; taken when first needed.
@@ -81,6 +95,12 @@ class Coherence {
     int64_t at_ns;
     PageId page;
     bool operator>(const Due& o) const { return at_ns > o.at_ns; }
+  };
+
+  struct Waiting {
+    PageId page;
+    RequestId request;
+    int64_t since_ns;
   };
 
   struct ReadStream {  // a thread that reads page after page
@@ -104,8 +124,10 @@ class Coherence {
   void keep(Held& held);
   bool take_content(Held& held, uint8_t* to);
   bool read_content(Held& held);
+  void note_held(Held& held);
   void lose_right(Held& held);
 
+  bool is_waiting(const Waiting& w) const;
   bool begin_access(PageId page, Right right);
   void follow_stream(PageId page);
   void evict_over_limit();
@@ -146,6 +168,7 @@ class Coherence {
     uint32_t key = 0;
     int64_t at_ns = 0;
   };
+  std::deque<Waiting> waiting_;               // oldest first; entries whose request is done are dropped from the front
   std::vector<Started> request_started_;      // by request id, direct mapped
   std::vector<Started> home_started_;         // by page, direct mapped
   std::deque<PageId> foreign_pages_;          // in order of arrival, for eviction
@@ -158,6 +181,7 @@ class Coherence {
   std::condition_variable timer_wake_;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   bool stopping_ = false;
+  bool client_broken_ = false;
   std::thread timer_;
 };
 

@@ -44,6 +44,7 @@ int serve() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGCHLD);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
   pando::dsm::NodeConfig config = pando::dsm::check_spec(read_spec());

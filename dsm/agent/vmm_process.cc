@@ -67,6 +67,14 @@ std::optional<int> VmmProcess::wait(std::chrono::milliseconds limit) {
   return status_;
 }
 
+void VmmProcess::reap_orphans() {
+  for (;;) {
+    siginfo_t info{};
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0 || info.si_pid == pid_) return;
+    waitpid(info.si_pid, nullptr, WNOHANG);
+  }
+}
+
 void VmmProcess::kill() {
   if (!status_) syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
 }

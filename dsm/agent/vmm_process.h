@@ -27,6 +27,8 @@ class VmmProcess {
   int pidfd() const { return pidfd_.get(); }  // readable when it has ended
   // Its wait status once it has ended; waits for that at most `limit`.
   std::optional<int> wait(std::chrono::milliseconds limit);
+  // Collects ended children but the VMM: what it left behind.
+  void reap_orphans();
   void kill();
 
  private:

@@ -7,6 +7,7 @@
 #include <sys/ucontext.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -88,7 +89,8 @@ void Worker::barrier(uint64_t offset) {
   auto& arrived = atomic_at<uint32_t>(offset);
   const auto all = static_cast<uint32_t>(nodes());
   const uint32_t round = arrived.fetch_add(1) / all;
-  while (arrived.load() / all == round) usleep(200);
+  for (useconds_t wait_us = 200; arrived.load() / all == round; wait_us = std::min<useconds_t>(wait_us * 2, 2000))
+    usleep(wait_us);
 }
 
 uint64_t Worker::number(const std::string& option, uint64_t otherwise) const {

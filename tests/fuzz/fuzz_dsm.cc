@@ -24,6 +24,7 @@ std::string judge(const std::map<int, test::TestCluster::NodeEnd>& ends, int nod
     const auto& end = ends.at(n);
     if (WIFSIGNALED(end.wait_status)) return "agent died of signal " + std::to_string(WTERMSIG(end.wait_status));
     if (!end.exit || end.exit->message().empty()) return "agent ended without saying why";
+    std::printf("fuzz-dsm:   node %d: %s\n", n, end.exit->message().c_str());
   }
   return {};
 }
@@ -36,6 +37,7 @@ std::string peer_round(uint64_t seed, uint64_t& frames) {
   o.absent_node = 1;
   o.spec.set_log_level("off");
   o.spec.mutable_timeouts()->set_connect_ms(2'000);
+  o.spec.mutable_timeouts()->set_shutdown_ms(100);
   test::TestCluster cluster(o);
   std::mt19937_64 random(seed);
   frames += test::attack(cluster.address(0), cluster.plan(), random, 300).frames;
@@ -50,10 +52,11 @@ std::string client_round(uint64_t seed) {
   o.bytes_per_node = 1 << 20;
   o.worker = test::program_beside("fuzz-client-worker");
   o.arguments = {"--seed", std::to_string(seed)};
+  o.spec.mutable_timeouts()->set_shutdown_ms(100);
   o.spec.set_log_level("off");
   test::TestCluster cluster(o);
   // A client that broke its own rings may sit there quietly for ever: then the operator ends the cluster.
-  auto ends = cluster.wait(milliseconds(4'000));
+  auto ends = cluster.wait(milliseconds(1'500));
   if (ends.size() < 2) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + milliseconds(5'000));
@@ -76,7 +79,11 @@ int main(int argc, char** argv) {
   uint64_t rounds = 0, frames = 0;
   for (; rounds < 2 || std::chrono::steady_clock::now() < until; ++rounds, ++seed) {
     const bool peer = rounds % 2 == 0;
+    const auto begun = std::chrono::steady_clock::now();
     const std::string wrong = peer ? peer_round(seed, frames) : client_round(seed);
+    const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun);
+    std::printf("fuzz-dsm: %s round, seed %lu: %ld ms\n", peer ? "peer" : "client", seed, static_cast<long>(took.count()));
+    std::fflush(stdout);
     if (wrong.empty()) continue;
     std::printf("fuzz-dsm: FAILED: %s round, seed %lu: %s\n", peer ? "peer" : "client", seed, wrong.c_str());
     return 1;

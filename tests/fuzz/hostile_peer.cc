@@ -3,7 +3,9 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <memory>
+#include <thread>
 
 #include "dsm/agent/sha256.h"
 #include "dsm/rpc/peer_mesh.h"
@@ -81,27 +83,47 @@ v1::PeerFrame random_frame(std::mt19937_64& random, uint32_t pages) {
   return frame;
 }
 
+struct Line {
+  std::unique_ptr<grpc::ClientContext> context;
+  std::unique_ptr<Stream> stream;  // null: the agent refuses the greeting
+};
+
+// An agent that is still being started says "unavailable": asked again.
+Line greet(v1::Peer::Stub& stub, const v1::PeerFrame& greeting) {
+  const auto give_up = std::chrono::system_clock::now() + std::chrono::seconds(3);
+  for (;;) {
+    Line line{std::make_unique<grpc::ClientContext>(), nullptr};
+    line.context->set_deadline(give_up + std::chrono::seconds(2));
+    auto stream = stub.Link(line.context.get());
+    v1::PeerFrame answer;
+    if (stream->Write(greeting) && stream->Read(&answer)) {
+      line.stream = std::move(stream);
+      return line;
+    }
+    const bool again = stream->Finish().error_code() == grpc::StatusCode::UNAVAILABLE;
+    if (!again || std::chrono::system_clock::now() > give_up) return line;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
 }  // namespace
 
 HostileResult attack(const std::string& address, const v1::Plan& plan, std::mt19937_64& random, uint64_t frames_max) {
   HostileResult result;
   const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
   const auto stub = v1::Peer::NewStub(channel);
-  grpc::ClientContext contexts[2];
-  std::unique_ptr<Stream> streams[2];
+  Line lines[2];
   for (int s = 0; s < 2; ++s) {
-    contexts[s].set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
-    streams[s] = stub->Link(&contexts[s]);
-    v1::PeerFrame answer;
-    if (!streams[s]->Write(hello(plan, s == 1, random)) || !streams[s]->Read(&answer)) return result;
+    lines[s] = greet(*stub, hello(plan, s == 1, random));
+    if (!lines[s].stream) return result;
   }
   result.greeted = true;
   v1::PeerFrame ready;
   ready.mutable_ready()->set_preload_digest(sha256(""));
-  (void)streams[0]->Write(ready);
+  (void)lines[0].stream->Write(ready);
   const auto pages = static_cast<uint32_t>((plan.nodes(0).memory_bytes() + plan.nodes(1).memory_bytes()) >> kPageShift);
-  while (result.frames < frames_max && streams[random() % 2]->Write(random_frame(random, pages))) ++result.frames;
-  for (grpc::ClientContext& c : contexts) c.TryCancel();
+  while (result.frames < frames_max && lines[random() % 2].stream->Write(random_frame(random, pages))) ++result.frames;
+  for (Line& line : lines) line.context->TryCancel();
   return result;
 }
 

@@ -21,7 +21,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kSamples = 800;
-constexpr uint64_t kStride = 3;           // no two samples are neighbours: nothing is fetched ahead
+constexpr uint64_t kStride = 3;           // pages of an area per sample
+constexpr uint64_t kJump = 1009;          // pages between samples, prime to the area: nothing is fetched ahead
 constexpr uint64_t kReservedPages = 64;   // barriers
 
 uint64_t ns_since(Clock::time_point begun) { return static_cast<uint64_t>((Clock::now() - begun).count()); }
@@ -37,6 +38,7 @@ class Bench {
     w_.set_fault_around(false);
     local_fault();
     read_from_home();
+    if (w_.number("--short", 0)) return;
     read_three_hops();
     upgrade();
     for (int sharers = 1; sharers <= 3; ++sharers) invalidate(sharers);
@@ -51,7 +53,8 @@ class Bench {
   // A fresh sample area for each phase: page i of area a of a node's range.
   volatile uint64_t* word(int node, uint64_t area, uint64_t i) {
     return reinterpret_cast<volatile uint64_t*>(w_.range(node) +
-                                                (kReservedPages + area * kSamples * kStride + i * kStride) * kPageSize);
+                                                (kReservedPages + area * kSamples * kStride + i * kJump % (kSamples * kStride)) *
+                                                    kPageSize);
   }
   void meet() { w_.barrier((barrier_++ % 8) * 64); }
   template <class Touch>

@@ -92,23 +92,31 @@ static bool print_entry(void *lvl, unsigned long ip)
 	return true;
 }
 
+static void print_registers(const struct pt_regs *r, const char *lvl)
+{
+	if (user_mode(r))
+		printk("%sRIP: %016lx FLAGS %lx (user)\n", lvl, r->ip, r->flags);
+	else
+		printk("%sRIP: %pS (%016lx) FLAGS %lx\n", lvl, (void *)r->ip, r->ip, r->flags);
+	printk("%sRSP %016lx RBP %016lx RAX %016lx RBX %016lx\n", lvl, r->sp, r->bp, r->ax, r->bx);
+	printk("%sRCX %016lx RDX %016lx RSI %016lx RDI %016lx\n", lvl, r->cx, r->dx, r->si, r->di);
+	printk("%sR8  %016lx R9  %016lx R10 %016lx R11 %016lx\n", lvl, r->r8, r->r9, r->r10, r->r11);
+	printk("%sR12 %016lx R13 %016lx R14 %016lx R15 %016lx\n", lvl, r->r12, r->r13, r->r14, r->r15);
+}
+
+/* A trace of the calling task (panic, WARN) ends with what it was doing in user mode. */
 void show_stack(struct task_struct *t, unsigned long *sp, const char *lvl)
 {
 	printk("%sCall Trace:\n", lvl);
 	arch_stack_walk(print_entry, (void *)lvl, t, NULL);
+	if ((!t || t == current) && !(current->flags & PF_KTHREAD))
+		print_registers(task_pt_regs(current), lvl);
 }
 
 void show_regs(struct pt_regs *r)
 {
 	show_regs_print_info(KERN_DEFAULT);
-	if (user_mode(r))
-		printk("RIP: %016lx FLAGS %lx (user)\n", r->ip, r->flags);
-	else
-		printk("RIP: %pS (%016lx) FLAGS %lx\n", (void *)r->ip, r->ip, r->flags);
-	printk("RSP %016lx RBP %016lx RAX %016lx RBX %016lx\n", r->sp, r->bp, r->ax, r->bx);
-	printk("RCX %016lx RDX %016lx RSI %016lx RDI %016lx\n", r->cx, r->dx, r->si, r->di);
-	printk("R8  %016lx R9  %016lx R10 %016lx R11 %016lx\n", r->r8, r->r9, r->r10, r->r11);
-	printk("R12 %016lx R13 %016lx R14 %016lx R15 %016lx\n", r->r12, r->r13, r->r14, r->r15);
+	print_registers(r, KERN_DEFAULT);
 	if (!user_mode(r)) {
 		printk("Call Trace:\n");
 		arch_stack_walk(print_entry, KERN_DEFAULT, current, r);

@@ -64,7 +64,7 @@ long timer(Machine&, Vcpu& v, const Arguments& x) {
 
 long ipi(Machine& m, Vcpu&, const Arguments& x) {
   if (x.a >= m.vcpu_count() || x.b >= PANDO_VEC_MAX) return -EINVAL;
-  m.send_ipi(VcpuId(static_cast<uint16_t>(x.a)), static_cast<unsigned>(x.b));
+  m.send_ipi(VcpuId(static_cast<uint16_t>(x.a)), static_cast<unsigned>(x.b), {x.c, x.d, x.e});
   return 0;
 }
 

@@ -93,7 +93,8 @@ Image::Segment segment_of(const ElfFile& file, const Elf64_Phdr& header) {
       header.p_vaddr > PANDO_RAM_BASE + kImageBytesMax)
     file.refuse("is not linked for Pando's guest address layout");
   const std::span<const uint8_t> bytes = file.slice(header.p_offset, header.p_filesz);
-  return {GuestPhys(header.p_vaddr - PANDO_RAM_BASE), {bytes.begin(), bytes.end()}, header.p_memsz};
+  return {GuestPhys(header.p_vaddr - PANDO_RAM_BASE), {bytes.begin(), bytes.end()}, header.p_memsz,
+          (header.p_flags & PF_W) != 0};
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ class Image {
     GuestPhys start;
     std::vector<uint8_t> bytes;  // file content
     uint64_t memory_bytes;       // with the zeros behind it
+    bool writable;               // else it stays the same on all nodes
   };
 
   // Reads and checks everything.  Throws UserError: not an ELF file, not x86-64, not linked for Pando, another ABI

@@ -25,6 +25,7 @@ constexpr auto kIdleLimit = std::chrono::seconds(1);
 struct IpiMessage {
   uint32_t vcpu;
   uint32_t vector;
+  Machine::Wanted wanted;
 };
 
 struct VcpuStartMessage {
@@ -87,7 +88,10 @@ void Machine::load(const Options& options) {
       throw UserError("kernel image: needs " + std::to_string(image.end().value() >> 20) +
                       " MiB, but the guest has " + std::to_string(memory_.bytes() >> 20) +
                       " MiB of RAM: raise `memory` in the configuration");
-    client_->preload(segment.start, segment.bytes);
+    if (!segment.writable)
+      client_->preload(segment.start, segment.bytes);
+    else if (client_->layout().self == NodeId(0))
+      client_->preload_home(segment.start, segment.bytes);
   }
   kernel_entry_ = image.entry();
   if (client_->layout().self != NodeId(0)) return;
@@ -144,6 +148,9 @@ void Machine::on_ipi(const dsm::FabricMessage& message) {
   if (!decode(message, ipi) || ipi.vcpu >= vcpus_.size() || !vcpus_[ipi.vcpu] ||
       ipi.vector >= PANDO_VEC_MAX)
     return;
+  for (const uint64_t at : ipi.wanted)
+    if (at != 0 && memory_.contains_physical(GuestPhys(at), 1))
+      client_->fetch_ahead(page_of(GuestPhys(at)), VcpuId(static_cast<uint16_t>(ipi.vcpu)));
   vcpus_[ipi.vcpu]->raise(ipi.vector);
 }
 
@@ -208,12 +215,14 @@ long Machine::start_local(VcpuId id, uint64_t entry, uint64_t argument) {
   return 0;
 }
 
-void Machine::send_ipi(VcpuId id, unsigned vector) {
+void Machine::send_ipi(VcpuId id, unsigned vector, const Wanted& wanted) {
   if (is_local(id)) {
     vcpus_[id.value()]->raise(vector);
     return;
   }
-  const IpiMessage ipi{id.value(), vector};
+  for (const uint64_t at : wanted)
+    if (at != 0 && memory_.contains_physical(GuestPhys(at), 1)) client_->end_hold(page_of(GuestPhys(at)));
+  const IpiMessage ipi{id.value(), vector, wanted};
   client_->send(client_->layout().vcpu_node[id.value()], FabricKind::Ipi, bytes_of(ipi));
 }
 

@@ -5,6 +5,7 @@
 
 #include <guest_abi/boot.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -53,7 +54,9 @@ class Machine {
   // Hypercalls that concern the machine as a whole; called by vCPU threads.
   long set_entries(GuestEntries entries);
   long start_vcpu(VcpuId id, uint64_t entry, uint64_t argument);
-  void send_ipi(VcpuId id, unsigned vector);
+  // `wanted`: guest-physical addresses that the vCPU will write soon, 0 = none; fetched ahead by its node.
+  using Wanted = std::array<uint64_t, 3>;
+  void send_ipi(VcpuId id, unsigned vector, const Wanted& wanted);
   long idle(Vcpu& vcpu);
   // Tells the agent; the second form also waits for the end of the process.
   void announce_power(uint32_t kind, uint32_t code);

@@ -229,6 +229,10 @@ void Agent::start_vmm() {
 
 void Agent::handle(PeersConnected&) {
   connected_ = true;
+  uint32_t here = 1;
+  for (uint8_t n = 0; n < machine_->plan.nodes.size(); ++n)
+    here += NodeId(n) != config_.self && machine_->mesh->on_this_host(NodeId(n));
+  machine_->control->header().host_nodes.store(here, std::memory_order_relaxed);
   if (!vmm_ready_) set_deadline(config_.timeouts.vmm_ready, "the VMM did not become ready", v1::EXIT_START_FAILED);
   announce_ready();
 }
@@ -272,11 +276,15 @@ void Agent::handle(GuestStart& start) {
   if (!announced_ || running_) return;
   deadline_.reset();
   time_zero_ns_ = start.time_zero_ns;
-  const ClockEstimate clock = config_.self == NodeId(0) ? ClockEstimate{} : machine_->mesh->clock(NodeId(0));
+  const ClockEstimate clock = reads_clock_of_node_0() ? ClockEstimate{} : machine_->mesh->clock(NodeId(0));
   machine_->control->header().clock_offset_ns.store(clock.offset_ns - time_zero_ns_, std::memory_order_relaxed);
   running_ = true;
   events_.add(v1::PHASE_RUNNING, "the guest runs");
   deliver(FabricKind::Start, config_.self, {});
+}
+
+bool Agent::reads_clock_of_node_0() const {
+  return config_.self == NodeId(0) || machine_->mesh->on_this_host(NodeId(0));
 }
 
 // The published offset moves only when it is certainly wrong, and then by small steps: the guest's clock must not jump.
@@ -285,7 +293,7 @@ void Agent::update_clock() {
   for (uint8_t n = 0; n < machine_->plan.nodes.size(); ++n)
     if (NodeId(n) != config_.self) slowest = std::max(slowest, machine_->mesh->clock(NodeId(n)).round_trip_ns);
   machine_->control->header().round_trip_ns.store(static_cast<int64_t>(slowest), std::memory_order_relaxed);
-  if (config_.self == NodeId(0)) return;
+  if (reads_clock_of_node_0()) return;
   constexpr int64_t kStepMaxNs = 20'000;
   const ClockEstimate clock = machine_->mesh->clock(NodeId(0));
   if (clock.error_ns > 1'000'000'000) return;

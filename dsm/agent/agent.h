@@ -109,6 +109,7 @@ class Agent final : private ControlBackend,
   void make_memory();
   void announce_ready();
   void update_clock();
+  bool reads_clock_of_node_0() const;
   void tell_peers_of_end();
   void start_vmm();
   void begin_end(const v1::ExitStatus& status);

@@ -118,6 +118,9 @@ class NodeClient {
   // to the error bound the agent keeps).
   virtual int64_t clock_offset_ns() const = 0;
 
+  // Nodes that share this host's processors, this one included; 1 until the agent knows its peers.
+  virtual unsigned host_nodes() const { return 1; }
+
   // Makes the page accessible at `mapped_at` in uffd's mm with the right that info.access asks for: installs the PTE
   // (write-protected unless this node may write), fetching the page first when another node has it.  Neighbouring
   // pages [window_start, window_end) around mapped_at that map guest-physical memory linearly (mapped_at - page
@@ -126,6 +129,11 @@ class NodeClient {
   enum class Fault : uint8_t { Installed, Gone, Ended };
   virtual Fault fault_in(const Uffd& uffd, uint64_t mapped_at, PageId page, uint64_t window_start,
                          uint64_t window_end, const FaultInfo& info) = 0;
+
+  // Hints; any thread.  The page will soon be written here by that vCPU: asks for it and does not wait.
+  virtual void fetch_ahead(PageId, VcpuId) {}
+  // Nobody here needs the page for the time being: its hold window is over.
+  virtual void end_hold(PageId) {}
 
   // For PTEs that another process installs on our behalf (a stub's ride-along UFFDIO_CONTINUE): takes the lock word
   // when the page is here with the right (populating a never-written page), else false and nothing is held.  Pages

@@ -25,6 +25,9 @@ constexpr milliseconds kEndedCheck{200};
 // What the instruction under way in this thread has asked for.
 constinit thread_local FaultStreak t_streak;
 
+// Longer than any hold window.
+constexpr int64_t kHoldMaxNs = 1'000'000'000;
+
 int64_t monotonic_ns() {
   timespec t{};
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -87,6 +90,10 @@ int64_t SharedNodeClient::clock_offset_ns() const {
   return control_.header().clock_offset_ns.load(std::memory_order_relaxed);
 }
 
+unsigned SharedNodeClient::host_nodes() const {
+  return std::max(1u, control_.header().host_nodes.load(std::memory_order_relaxed));
+}
+
 NodeClient::Fault SharedNodeClient::fault_in(const Uffd& uffd, uint64_t mapped_at, PageId page, uint64_t window_start,
                                              uint64_t window_end, const FaultInfo& info) {
   CHECK(page.value() < control_.page_count());
@@ -126,15 +133,32 @@ void SharedNodeClient::ask(PageId page, uint32_t bits, const FaultInfo& info) {
   const bool first = !(bits & covering);
   if (first) bits |= write ? PageWord::kAskedWrite : PageWord::kAskedRead;
   word.unlock(bits);
-  if (first) {
-    // After the unlock: the agent takes the lock as soon as it sees the request.
-    const PageRequest request{RequestKind::Fetch, write, info.vcpu.value(), page.value(), 1, 0};
-    const auto bytes = std::as_bytes(std::span(&request, 1));
-    const std::span head(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-    while (requests_.push(head, {}, kEndedCheck) != RecordRing::Push::Done)
-      if (control_.header().ended.load(std::memory_order_acquire)) return;
-  }
+  // After the unlock: the agent takes the lock as soon as it sees the request.
+  if (first && !request(page, info.access, info.vcpu)) return;
   word.wait_change(bits, nanoseconds(control_.header().spin_ns), kEndedCheck);
+}
+
+// False: the cluster has ended.
+bool SharedNodeClient::request(PageId page, Access access, VcpuId vcpu) {
+  const PageRequest request{RequestKind::Fetch, access == Access::Write, vcpu.value(), page.value(), 1, 0};
+  const std::span head(reinterpret_cast<const uint8_t*>(&request), sizeof request);
+  while (requests_.push(head, {}, kEndedCheck) != RecordRing::Push::Done)
+    if (control_.header().ended.load(std::memory_order_acquire)) return false;
+  return true;
+}
+
+void SharedNodeClient::fetch_ahead(PageId page, VcpuId vcpu) {
+  if (page.value() >= control_.page_count()) return;
+  PageWord& word = control_.word(page);
+  const uint32_t bits = word.lock();
+  const bool ask = !allows(bits, Access::Write) && !(bits & (PageWord::kAskedRead | PageWord::kAskedWrite));
+  word.unlock(ask ? bits | PageWord::kAskedWrite : bits);
+  if (ask) (void)request(page, Access::Write, vcpu);
+}
+
+void SharedNodeClient::end_hold(PageId page) {
+  if (page.value() >= control_.page_count()) return;
+  begin_hold(page, -kHoldMaxNs);
 }
 
 SharedNodeClient::Installed SharedNodeClient::install(const Place& place, uint32_t bits, Access access) {

@@ -16,6 +16,9 @@ class SharedNodeClient final : public NodeClient {
   const ClusterLayout& layout() const override { return layout_; }
   int ram_fd() const override { return ram_.get(); }
   int64_t clock_offset_ns() const override;
+  unsigned host_nodes() const override;
+  void fetch_ahead(PageId page, VcpuId vcpu) override;
+  void end_hold(PageId page) override;
   Fault fault_in(const Uffd& uffd, uint64_t mapped_at, PageId page, uint64_t window_start, uint64_t window_end,
                  const FaultInfo& info) override;
   bool lock_for_map(PageId page, Access access) override;
@@ -53,6 +56,7 @@ class SharedNodeClient final : public NodeClient {
   void hold_what_is_needed();
   void allocate(uint32_t first, uint32_t end) const;
   void ask(PageId page, uint32_t bits, const FaultInfo& info);
+  bool request(PageId page, Access access, VcpuId vcpu);
   void record(PageId page, const FaultInfo& info, int64_t since_ns);
   void write_content(GuestPhys at, std::span<const uint8_t> bytes);
 

@@ -118,7 +118,10 @@ class PeerMesh::DialReactor final : public Conversation<grpc::ClientBidiReactor<
  private:
   void on_hello() override {
     const std::string wrong = mesh_.check_hello(in_.hello(), peer_, nullptr);
-    if (wrong.empty()) return greeting_step();
+    if (wrong.empty()) {
+      mesh_.note_host(peer_, in_.hello().host());
+      return greeting_step();
+    }
     mesh_.report_lost(peer_, wrong);
     context_.TryCancel();
   }
@@ -154,6 +157,7 @@ class PeerMesh::AcceptReactor final : public Conversation<grpc::ServerBidiReacto
       spdlog::warn("peer_refused peer={} why=\"{}\"", context_->peer(), wrong);
       return finish({grpc::StatusCode::FAILED_PRECONDITION, wrong});
     }
+    mesh_.note_host(peer_, hello.host());
     say_hello();
     greeting_step();
   }
@@ -199,6 +203,7 @@ v1::PeerFrame PeerMesh::hello(PeerStream stream, const std::string& refusal) con
   h.set_plan_digest(options_.plan_digest);
   h.set_bulk(stream == PeerStream::Bulk);
   h.set_refusal(refusal);
+  h.set_host(host_);
   return frame;
 }
 

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/host_identity.h"
 #include "dsm/rpc/peer_link.h"
 #include "proto/node.pb.h"
 
@@ -76,6 +77,8 @@ class PeerMesh {
 
   bool connected(NodeId peer) const { return links_[peer.value()].connected; }
   ClockEstimate clock(NodeId peer) const;
+  // Told by its greeting; of no meaning before it is connected.
+  bool on_this_host(NodeId peer) const { return links_[peer.value()].same_host; }
   const PeerMeshOptions& options() const { return options_; }
   uint64_t messages_sent() const;
 
@@ -98,6 +101,7 @@ class PeerMesh {
     std::atomic<int> greeted{0};
     std::atomic<bool> connected{false};
     std::atomic<bool> lost{false};
+    std::atomic<bool> same_host{false};
     std::atomic<int64_t> last_heard_ns{0};
     mutable std::mutex clock_mutex;
     ClockEstimate clock;
@@ -114,6 +118,9 @@ class PeerMesh {
   void redial_later(NodeId peer, PeerStream stream);
   void keepalive_round(bool check_silence);
   void on_greeted(NodeId peer, PeerStream stream);
+  void note_host(NodeId peer, const std::string& host) {
+    links_[peer.value()].same_host = !host_.empty() && host == host_;
+  }
   void on_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame);
   void on_pong(NodeId from, const v1::ClockPong& pong);
   void on_stream_end(NodeId peer, const std::string& why);
@@ -127,6 +134,7 @@ class PeerMesh {
   void ends(Cancellable* conversation);
 
   const PeerMeshOptions options_;
+  const std::string host_ = host_identity();
   PeerHandler& handler_;
   std::vector<Link> links_;
   std::atomic<int> connected_count_{0};

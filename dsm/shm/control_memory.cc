@@ -58,6 +58,7 @@ void fill_in(ControlHeader& h, const ControlConfig& config, const Places& p, uin
   h.vcpu_count = static_cast<uint32_t>(config.vcpu_node.size());
   h.self = config.self.value();
   h.send_limit_ms = config.send_limit_ms;
+  h.host_nodes = 1;
   h.fault_around_pages = config.fault_around_pages;
   h.spin_ns = config.spin_ns;
   h.hold_min_ns = config.hold_min_ns;

@@ -81,6 +81,7 @@ struct ControlHeader {
   // Written at run time.
   alignas(64) std::atomic<int64_t> clock_offset_ns;  // agent writes
   std::atomic<uint32_t> ended;                       // agent: 1 when the cluster has ended; all waits give up
+  std::atomic<uint32_t> host_nodes;                  // agent: nodes on this host, this one included
   alignas(64) Doorbell agent_doorbell;               // requests and fabric out
   alignas(64) Doorbell client_doorbell;              // fabric in
   alignas(64) std::atomic<uint64_t> fault_sequence;  // client: records written so far

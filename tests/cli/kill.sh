@@ -23,12 +23,13 @@ pid_of() {
     pando) echo "$pando_pid" ;;
     agent) echo "$agent" ;;
     vmm) children "$agent" pando-vmm | head -n 1 ;;
+    nursery) pgrep --parent "$(children "$agent" pando-vmm | head -n 1)" | head -n 1 ;;
   esac
 }
 
 ended() { ! kill -0 "$pando_pid" 2>/dev/null; }
 
-for kind in agent vmm; do
+for kind in agent vmm nursery; do
   for index in 0 1; do
     start
     victim=$(pid_of "$kind" "$index")

@@ -158,11 +158,13 @@ class Uml:
 
 
 class Pando:
-    """`nodes` is a list of (vcpus, memory_mib); more than one node makes a cluster on this machine. `pins` gives the
-    host CPUs of each node, None for all."""
+    """`nodes` is a list of (vcpus, memory_mib) or (vcpus, memory_mib, cache_mib); more than one node makes a cluster on
+    this machine. `pins` gives the host CPUs of each node, None for all; `hosts` the prefix of the network namespaces of
+    tools/namespaces that the nodes live in."""
     name = "pando"
 
-    def __init__(self, program, nodes, initrds=None, kernel=None, settings="", pins=None):
+    def __init__(self, program, nodes, initrds=None, kernel=None, settings="", pins=None, hosts=None):
+        self.hosts = hosts
         self.program = program
         self.nodes = list(nodes)
         self.initrds = initrds
@@ -177,9 +179,13 @@ class Pando:
         if self.initrds:
             lines.append("initrd = [" + ", ".join(f'"{path}"' for path in self.initrds) + "]")
         lines.append(self.settings)
-        for index, (vcpus, memory_mib) in enumerate(self.nodes):
+        for index, (vcpus, memory_mib, *cache_mib) in enumerate(self.nodes):
             lines += ["", "[[node]]", f'name = "{chr(ord("a") + index)}"',
                       f'memory = "{memory_mib}MiB"', f"vcpus = {vcpus}"]
+            if self.hosts:
+                lines += [f'listen = "10.77.0.{index + 1}:7711"',
+                          f'launch = ["ip", "netns", "exec", "{self.hosts}-h{index + 1}"]']
+            lines += [f'cache = "{limit}MiB"' for limit in cache_mib]
             if self.pins[index] is not None:
                 lines.append(f'cpus = "{",".join(map(str, self.pins[index]))}"')
         return "\n".join(lines) + "\n"
@@ -199,21 +205,21 @@ class Pando:
             return _run(command, timeout, stdin)
 
     def vcpus(self):
-        return sum(vcpus for vcpus, _ in self.nodes)
+        return sum(node[0] for node in self.nodes)
 
     def first_cpus(self):
         """One CPU of each node: what tests between nodes are pinned to."""
         firsts, at = [], 0
-        for vcpus, _ in self.nodes:
+        for vcpus, *_ in self.nodes:
             firsts.append(at)
             at += vcpus
         return firsts
 
 
 def parse_nodes(text):
-    """"2" -> one node with 2 vCPUs and 512 MiB; "1:256,3:768" -> two nodes with vCPUs:MiB."""
+    """"2" -> one node with 2 vCPUs and 512 MiB; "1:256,3:768:64" -> two nodes with vCPUs:MiB[:MiB of others' pages]."""
     nodes = []
     for part in text.split(","):
-        vcpus, _, memory = part.partition(":")
-        nodes.append((int(vcpus), int(memory or 512)))
+        vcpus, *sizes = part.split(":")
+        nodes.append((int(vcpus), *map(int, sizes or ["512"])))
     return nodes

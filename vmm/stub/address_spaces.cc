@@ -3,6 +3,7 @@
 
 #include <linux/audit.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -46,7 +47,8 @@ bool user_range(uint64_t va, uint64_t bytes) {
 class AddressSpaces::Impl {
  public:
   Impl(dsm::NodeClient& client, const Options& options)
-      : client_(client), options_(options), allowed_(allowed_cpus()), cpus_(CPU_COUNT(&allowed_)), table_(client, options, counters_) {}
+      : client_(client), options_(options), allowed_(allowed_cpus()), cpus_(CPU_COUNT(&allowed_)),
+        all_cpus_(cpus_ >= sysconf(_SC_NPROCESSORS_ONLN)), table_(client, options, counters_) {}
 
   // What becomes of a stop.
   enum class Next : uint8_t { RunAgain, Leave, Kill };
@@ -80,15 +82,18 @@ class AddressSpaces::Impl {
   const Options options_;
   const cpu_set_t allowed_;
   const int cpus_;
+  const bool all_cpus_;
   Counters counters_{};
   StubTable table_;
   std::atomic<int> active_vcpus_{0};
   LogLimiter violations_log_{5};
 };
 
-// Spinning takes two CPUs per vCPU; with fewer, the spinner would keep the other side from running.
+// Spinning takes two CPUs per vCPU; with fewer, the spinner would keep the other side from running.  Where nobody gave
+// this process CPUs of its own it shares them with the other nodes of its host.
 Spin AddressSpaces::Impl::spin() const {
-  const bool spare = 2 * std::max(1, active_vcpus_.load(std::memory_order_relaxed)) <= cpus_;
+  const int share = all_cpus_ ? cpus_ / static_cast<int>(client_.host_nodes()) : cpus_;
+  const bool spare = 2 * std::max(1, active_vcpus_.load(std::memory_order_relaxed)) <= share;
   if (options_.hand_over == HandOver::Block || (options_.hand_over == HandOver::Adaptive && !spare)) return {};
   return {options_.spin_rounds, options_.spin_rounds};
 }

@@ -38,6 +38,8 @@ UniqueFd make_code_file() {
   return fd;
 }
 
+constexpr int kExitHostFailure = 3;
+
 // What a terminal sends is for the operator's program.  Ignored signals stay so in the stubs.
 void ignore_terminal() {
   for (const int s : {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU}) signal(s, SIG_IGN);
@@ -90,6 +92,21 @@ void keep_only(std::span<int> fds) {
   }
 }
 
+// The nursery is the VMM's only child.  Without it all stubs are dead and none can be made: the VMM ends as for every
+// failure of its host (docs/ARCHITECTURE.md, "Errors"), before the guest takes it for the death of its programs.
+void on_child_end(int) {
+  constexpr char kMessage[] = "pando-vmm: the process that makes the stubs has ended\n";
+  (void)!write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  _exit(kExitHostFailure);
+}
+
+void watch_child(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_ONSTACK | SA_NOCLDSTOP;
+  check_errno(sigaction(SIGCHLD, &action, nullptr), "sigaction(SIGCHLD)");
+}
+
 }  // namespace
 
 Nursery::Nursery(int ram_fd) {
@@ -106,9 +123,11 @@ Nursery::Nursery(int ram_fd) {
     nursery_main(other.get(), ram_fd, code.get());
   }
   pidfd_.reset(static_cast<int>(check_errno(syscall(SYS_pidfd_open, pid_, 0), "pidfd_open")));
+  watch_child(on_child_end);
 }
 
 Nursery::~Nursery() {
+  signal(SIGCHLD, SIG_DFL);
   syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
   waitpid(pid_, nullptr, 0);
 }

@@ -17,7 +17,8 @@
  *    4  TIMER           delta in ns, 0 disarms                 no         0; one-shot, raises PANDO_VEC_TIMER
  *    5  IDLE            -                                      yes        0 when something is pending
  *    6  POWER           kind, code                             yes        does not return
- *    7  IPI             cpu, vector                            no         0
+ *    7  IPI             cpu, vector, gpa, gpa, gpa             no         0; up to three pages that the CPU will write
+ *                                                                         soon, 0 = none: fetched ahead
  *    8  VCPU_START      cpu, entry, argument                   no         0; -EEXIST when it runs already
  *    9  KERNEL_MAP      va, gpa, bytes, writable               yes        0
  *   10  KERNEL_UNMAP    va, bytes, nodes                       yes        0
@@ -31,7 +32,7 @@
  *   18  LOCK_KICK       reserved: -ENOSYS
  *   19  STATS           struct pando_stats *                   no         0; counters of this node
  *
- * History: version 1, first.
+ * History: version 1, first; later: pages of an IPI (zero before).
  */
 #ifndef GUEST_ABI_HYPERCALL_H
 #define GUEST_ABI_HYPERCALL_H

@@ -5,6 +5,8 @@
  *
  *   cluster-bench --cpus A,B[,C...] [NAME...]
  * pages, lock, futex and pipe use the first two CPUs of the list, work and forks all of them.
+ *   cluster-bench --time NAME COMMAND...
+ * measures a command, wherever the kernel runs it.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -254,15 +256,31 @@ static const struct {
                {"futex", bench_futex}, {"pipe", bench_pipe}, {"work", bench_work},
                {"forks", bench_forks}};
 
+static int time_command(const char* name, char** command) {
+  int status;
+  const uint64_t begin = measure_now_ns();
+  const pid_t child = fork();
+  MUST(child >= 0);
+  if (child == 0) {
+    execvp(command[0], command);
+    perror(command[0]);
+    _exit(127);
+  }
+  MUST(waitpid(child, &status, 0) == child);
+  printf("{\"name\": \"%s\", \"seconds\": %.3f}\n", name, (double)(measure_now_ns() - begin) / 1e9);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 int main(int argc, char** argv) {
   int at = 1;
+  if (argc > 3 && strcmp(argv[1], "--time") == 0) return time_command(argv[2], argv + 3);
   if (argc > 2 && strcmp(argv[1], "--cpus") == 0) {
     for (char* text = strtok(argv[2], ","); text && cpu_count < kCpusMax; text = strtok(NULL, ","))
       cpus[cpu_count++] = atoi(text);
     at = 3;
   }
   if (cpu_count == 0)
-    return fprintf(stderr, "usage: cluster-bench --cpus A,B[,C...] [NAME...]\n"), 2;
+    return fprintf(stderr, "usage: cluster-bench --cpus A,B[,C...] [NAME...] | --time NAME COMMAND...\n"), 2;
   setvbuf(stdout, NULL, _IOLBF, 0);
   for (unsigned i = 0; i < sizeof benches / sizeof benches[0]; i++) {
     int wanted = at == argc;

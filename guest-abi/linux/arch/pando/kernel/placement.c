@@ -10,7 +10,8 @@
  *   balance   every balance_ms an overloaded node gives waiting tasks to nodes with idle CPUs.
  *
  * Overloaded: more runnable tasks than CPUs, now and at the last two looks of the balancer, so that a kernel thread
- * that wakes for a moment moves nobody.  Only an overloaded node looks at the others (that fetches their run queues'
+ * that wakes for a moment moves nobody.  The balancer is called by the tick of a CPU that has tasks waiting: a node
+ * that idles is never woken for it.  Only an overloaded node looks at the others (that fetches their run queues'
  * pages), and after a look in vain not again for LOOK_PAUSE_MS.  Affinity set by users is respected, and left
  * as it is: where nothing spans nodes, a task that has been moved stays.
  *
@@ -26,6 +27,7 @@
 #include <linux/sysfs.h>
 #include <linux/topology.h>
 #include <linux/workqueue.h>
+#include <asm/boot_info.h>
 #include "../../../kernel/sched/sched.h"
 #include "pando.h"
 #include "placement.h"
@@ -35,7 +37,6 @@
 
 #define LOOK_PAUSE_MS	100
 #define BUSY_LOOKS	2
-#define OFF_LOOK_MS	1000	/* time between two looks of a balancer that is switched off */
 
 unsigned int pando_place_exec_on __read_mostly = 1, pando_place_fork_on __read_mostly;
 static unsigned int balance_ms __read_mostly = 200;
@@ -48,8 +49,9 @@ module_param(balance_threads, uint, 0);
 
 /* Of one node, used by its CPUs alone. */
 struct node_placement {
-	struct delayed_work work;
-	unsigned long look_after;	/* jiffies */
+	struct work_struct work;
+	unsigned long look_after;	/* jiffies: at other nodes */
+	unsigned long looked;		/* jiffies: the last look of the balancer */
 	unsigned int busy_looks;	/* in a row that found the node overloaded */
 	unsigned long moved_exec, moved_fork, moved_balance;
 } ____cacheline_internodealigned_in_smp;
@@ -73,6 +75,13 @@ static unsigned int surplus_of(int node)
 	unsigned int cpus = cpumask_weight(cpumask_of_node(node));
 
 	return running > cpus ? running - cpus : 0;
+}
+
+/* Was the node overloaded at the last looks, and is that not long ago? */
+static bool lasting_overload(const struct node_placement *np)
+{
+	return READ_ONCE(np->busy_looks) >= BUSY_LOOKS &&
+	       time_before(jiffies, READ_ONCE(np->looked) + 2 * msecs_to_jiffies(READ_ONCE(balance_ms)) + 1);
 }
 
 /* An idle CPU of another node on which p may run, or -1. */
@@ -140,8 +149,7 @@ void pando_place_current(enum pando_birth birth)
 {
 	int home = numa_node_id(), cpu;
 
-	if (nr_online_nodes == 1 || READ_ONCE(placements[home].busy_looks) < BUSY_LOOKS ||
-	    !surplus_of(home))
+	if (pando_boot.node_count == 1 || !lasting_overload(&placements[home]) || !surplus_of(home))
 		return;
 	cpu = idle_cpu_elsewhere(current, home);
 	if (cpu < 0 || !move_task(current, cpu))
@@ -207,32 +215,65 @@ static bool give_one(int home)
 
 static void balance(struct work_struct *work)
 {
-	struct node_placement *np = container_of(work, struct node_placement, work.work);
-	unsigned int ms = READ_ONCE(balance_ms);
+	struct node_placement *np = container_of(work, struct node_placement, work);
 	int home = np - placements;
 	unsigned int waiting = surplus_of(home);
 
 	if (waiting)
 		waiting--;	/* ourselves */
 	WRITE_ONCE(np->busy_looks, waiting ? min(np->busy_looks + 1, BUSY_LOOKS) : 0);
-	for (; ms && np->busy_looks == BUSY_LOOKS && waiting && give_one(home); waiting--)
+	for (; np->busy_looks == BUSY_LOOKS && waiting && give_one(home); waiting--)
 		np->moved_balance++;
-	queue_delayed_work_on(cpumask_first(cpumask_of_node(home)), system_wq, &np->work,
-			      msecs_to_jiffies(ms ?: OFF_LOOK_MS));
 }
 
-/* Deferrable: a node that idles is not woken for this. */
+/* From the tick, interrupts off. */
+void pando_placement_tick(void)
+{
+	struct node_placement *np = &placements[numa_node_id()];
+	unsigned int ms = READ_ONCE(balance_ms);
+	unsigned long now;
+
+	if (pando_boot.node_count == 1 || !ms || READ_ONCE(this_rq()->nr_running) < 2 || !np->work.func)
+		return;
+	now = jiffies;
+	if (time_before(now, READ_ONCE(np->looked) + msecs_to_jiffies(ms)))
+		return;
+	/* a break in the looks: the overload has not lasted */
+	if (!time_before(now, READ_ONCE(np->looked) + 2 * msecs_to_jiffies(ms) + 1))
+		WRITE_ONCE(np->busy_looks, 0);
+	WRITE_ONCE(np->looked, now);
+	queue_work_on(smp_processor_id(), system_wq, &np->work);
+}
+
+/*
+ * The deadline server, which protects fair tasks against real-time ones, keeps a timer of a second running after each
+ * wake-up, and the tick that comes with it finds something that was deferred to the next tick: a node would never
+ * come to rest.  Without it real-time tasks may take all of a CPU, as where kernel.sched_rt_runtime_us is -1.
+ */
+static long __init end_fair_server(void *unused)
+{
+	struct rq *rq = this_rq();
+	struct rq_flags rf;
+
+	rq_lock_irqsave(rq, &rf);
+	update_rq_clock(rq);
+	if (rq->fair_server.dl_server) {
+		dl_server_stop(&rq->fair_server);
+		dl_server_apply_params(&rq->fair_server, 0, NSEC_PER_SEC, 0);
+	}
+	rq_unlock_irqrestore(rq, &rf);
+	return 0;
+}
+
 static void __init balance_setup(void)
 {
-	int node;
+	int node, cpu;
 
+	for_each_online_cpu(cpu)
+		work_on_cpu(cpu, end_fair_server, NULL);
 	for_each_online_node(node) {
-		int cpu = cpumask_first_and(cpumask_of_node(node), cpu_online_mask);
-
-		if (cpu >= nr_cpu_ids)
-			continue;
-		INIT_DEFERRABLE_WORK(&placements[node].work, balance);
-		queue_delayed_work_on(cpu, system_wq, &placements[node].work, 1);
+		placements[node].looked = jiffies;
+		INIT_WORK(&placements[node].work, balance);
 	}
 }
 

@@ -13,6 +13,7 @@ enum pando_birth { PANDO_BIRTH_EXEC, PANDO_BIRTH_FORK };
 extern unsigned int pando_place_exec_on, pando_place_fork_on;
 
 void pando_place_current(enum pando_birth birth);
+void pando_placement_tick(void);
 int __init pando_placement_setup(struct kobject *parent);
 
 static inline void pando_place_syscall(int nr)

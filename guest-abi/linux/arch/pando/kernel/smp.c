@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Bringing up, interrupting and stopping virtual CPUs, wherever they live. */
 #include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
 #include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
+#include <linux/kallsyms.h>
 #include <linux/sched/hotplug.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
@@ -74,6 +76,18 @@ asmlinkage void start_secondary(void)
 	cpu_startup_entry(CPUHP_AP_ONLINE_IDLE);
 }
 
+/*
+ * The timer migration hierarchy lets idle CPUs leave their timers to busy ones, and has one root for the whole machine:
+ * every wake-up of one node would be booked on pages of the others.  Without it each CPU serves its own timers.
+ */
+static int __init pando_end_timer_migration(void)
+{
+	if (pando_boot.node_count > 1)
+		cpuhp_remove_state(CPUHP_AP_TMIGR_ONLINE);
+	return 0;
+}
+core_initcall(pando_end_timer_migration);
+
 int __cpu_up(unsigned int cpu, struct task_struct *idle)
 {
 	u64 deadline = ktime_get_mono_fast_ns() + START_TIMEOUT_S * NSEC_PER_SEC;
@@ -117,9 +131,43 @@ void arch_smp_send_reschedule(int cpu)
 	hcall2(PANDO_HC_IPI, cpu, PANDO_VEC_RESCHEDULE);
 }
 
+static void __percpu *call_queues;	/* kernel/smp.c keeps them to itself */
+
+static int __init find_call_queues(void)
+{
+	call_queues = (void __percpu *)kallsyms_lookup_name("call_single_queue");
+	return 0;
+}
+core_initcall(find_call_queues);
+
+/* Whom the CPU is to wake up first, if that is what it is called for. */
+static struct task_struct *task_to_wake(struct llist_head *queue)
+{
+	struct llist_node *first = READ_ONCE(queue->first);
+	struct __call_single_node *call = (struct __call_single_node *)first;
+
+	if (!first || (READ_ONCE(call->u_flags) & CSD_FLAG_TYPE_MASK) != CSD_TYPE_TTWU)
+		return NULL;
+	return container_of(call, struct task_struct, wake_entry);
+}
+
+/*
+ * A CPU of another node begins with pages that were just written here: call queue and run queue (one page, see
+ * vmlinux.lds.S), task and stack of whom it is to wake up.  Named in the interrupt, they are on their way at once, not
+ * one after the other.  A guess: what is named may be out of date.
+ */
 void arch_send_call_function_single_ipi(int cpu)
 {
-	hcall2(PANDO_HC_IPI, cpu, PANDO_VEC_CALL);
+	struct llist_head *queue = call_queues ? per_cpu_ptr(call_queues, cpu) : NULL;
+	struct task_struct *p;
+
+	if (!queue || cpu_to_node(cpu) == numa_node_id()) {
+		hcall2(PANDO_HC_IPI, cpu, PANDO_VEC_CALL);
+		return;
+	}
+	p = task_to_wake(queue);
+	hcall5(PANDO_HC_IPI, cpu, PANDO_VEC_CALL, __pa(queue), p ? __pa(p) : 0,
+	       p ? __pa(READ_ONCE(p->thread.sp)) : 0);
 }
 
 void arch_send_call_function_ipi_mask(const struct cpumask *mask)

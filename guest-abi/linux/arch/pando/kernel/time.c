@@ -10,6 +10,7 @@
 #include <asm/boot_info.h>
 #include <asm/hcall.h>
 #include "pando.h"
+#include "placement.h"
 
 static DEFINE_PER_CPU(struct clock_event_device, clock_event);
 
@@ -58,6 +59,7 @@ void pando_timer_interrupt(void)
 
 	if (evt->event_handler)
 		evt->event_handler(evt);
+	pando_placement_tick();
 }
 
 void pando_timer_setup(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One load segment below 2 GiB, text to bss, in guest RAM like everything else.
+ * Two load segments below 2 GiB, in guest RAM like everything else: what is only read, which all nodes have from the
+ * start, and the rest, which node 0 has.
  *
  * Nodes share memory by pages.  Every variable has a section of its own (CONFIG_LD_DEAD_CODE_DATA_ELIMINATION), so
  * the ones that nodes fight for are sorted into pages here: together what is written together, apart from all that
@@ -17,6 +18,7 @@
 
 #define VAR(x)		*(.data.x) *(.bss.x) *(.data..read_mostly.x)
 #define LINES_OF(file)	*file(.data..cacheline_aligned)
+#define ALL_OF(file)	*file(.data .data.[0-9a-zA-Z_]* .bss .bss.[0-9a-zA-Z_]*)
 #define NEW_PAGE	. = ALIGN(PAGE_SIZE);
 
 #define HOT_TIME							\
@@ -25,14 +27,21 @@
 	LINES_OF(kernel/time/jiffies.o) LINES_OF(kernel/time/timer.o)	\
 	VAR(tick_do_timer_cpu) VAR(last_jiffies_update)			\
 	VAR(tick_next_period) VAR(calc_load_update) VAR(calc_load_tasks) \
-	VAR(avenrun) VAR(calc_load_nohz) VAR(calc_load_idx)
+	VAR(avenrun) VAR(calc_load_nohz) VAR(calc_load_idx)		\
+	VAR(timekeeping_suspended) ALL_OF(kernel/time/ntp.o)
 
 #define HOT_PROCESS_CREATION						\
 	LINES_OF(kernel/fork.o) LINES_OF(kernel/pid.o)			\
 	VAR(nr_threads) VAR(total_forks) VAR(next_mm) VAR(init_pid_ns)	\
 	VAR(root_user) VAR(init_struct_pid) VAR(ucounts_lock)		\
 	VAR(init_ucounts) VAR(init_groups) VAR(init_cred)		\
-	VAR(init_nsproxy) VAR(init_fs) VAR(pidfs_ino)
+	VAR(init_nsproxy) VAR(init_fs) VAR(pidfs_ino)			\
+	VAR(init_user_ns) VAR(cgroup_threadgroup_rwsem)
+
+#define HOT_PRINTK							\
+	VAR(printk_rb_static) VAR(printk_cpu_sync_owner)		\
+	VAR(printk_cpu_sync_nested) VAR(console_sem) VAR(console_owner_lock) \
+	VAR(console_owner) VAR(console_waiter) VAR(printk_shared_pbufs)
 
 #define HOT_MEMORY							\
 	LINES_OF(mm/vmstat.o) VAR(vm_committed_as) VAR(_totalram_pages)	\
@@ -44,29 +53,43 @@
 
 #define HOT_DATA							\
 	.hotdata : AT(ADDR(.hotdata) - LOAD_OFFSET) {			\
+		_sdata = .;						\
 		NEW_PAGE HOT_TIME					\
 		NEW_PAGE VAR(rcu_state)					\
 		NEW_PAGE VAR(nohz)					\
 		NEW_PAGE HOT_PROCESS_CREATION				\
+		NEW_PAGE VAR(css_set_lock) VAR(css_set_count) VAR(init_css_set) \
+		NEW_PAGE VAR(init_task)					\
 		NEW_PAGE HOT_MEMORY					\
 		NEW_PAGE VAR(input_pool) VAR(base_crng)			\
-		NEW_PAGE VAR(init_task)					\
 		NEW_PAGE LINES_OF(fs/namespace.o)			\
 		NEW_PAGE HOT_DEVICES					\
+		NEW_PAGE HOT_PRINTK					\
 		NEW_PAGE						\
 	}
 
-/* PERCPU_SECTION with what other CPUs touch (shared_aligned) apart from what they do not. */
+/*
+ * PERCPU_SECTION with what other CPUs touch apart from what they do not, and what they touch together on one page:
+ *   - what is only read
+ *   - a wake-up: run queue and call queue
+ *   - the end of a grace period: RCU's data and whether the CPU idles
+ *   - the rest that is shared
+ */
+#define PERCPU(file)	*file(.data..percpu)
+#define PERCPU_SHARED(file)	*file(.data..percpu..shared_aligned)
 #define PERCPU_BY_PAGE							\
 	.data..percpu : AT(ADDR(.data..percpu) - LOAD_OFFSET) {		\
 		__per_cpu_load = .;					\
 		__per_cpu_start = .;					\
 		*(.data..percpu..first)					\
 		NEW_PAGE *(.data..percpu..page_aligned)			\
-		. = ALIGN(L1_CACHE_BYTES);				\
-		*(.data..percpu..read_mostly)				\
-		. = ALIGN(L1_CACHE_BYTES);				\
-		*(.data..percpu)					\
+		NEW_PAGE *(.data..percpu..read_mostly)			\
+		PERCPU(kernel/sched/build_utility.o) PERCPU(net/ipv4/tcp.o) \
+		NEW_PAGE PERCPU_SHARED(kernel/sched/core.o)		\
+		PERCPU_SHARED(kernel/smp.o)				\
+		NEW_PAGE PERCPU_SHARED(kernel/rcu/tree.o)		\
+		PERCPU(kernel/context_tracking.o)			\
+		NEW_PAGE *(.data..percpu)				\
 		NEW_PAGE *(.data..percpu..shared_aligned)		\
 		NEW_PAGE __per_cpu_end = .;				\
 	}
@@ -77,7 +100,8 @@ ENTRY(pando_start)
 jiffies = jiffies_64;
 
 PHDRS {
-	text PT_LOAD FLAGS(7);
+	text PT_LOAD FLAGS(5);
+	data PT_LOAD FLAGS(7);
 	note PT_NOTE FLAGS(0);
 }
 
@@ -99,9 +123,9 @@ SECTIONS
 	_etext = .;
 	. = ALIGN(PAGE_SIZE);
 
-	_sdata = .;
 	RO_DATA(PAGE_SIZE)
-	HOT_DATA
+	. = ALIGN(PAGE_SIZE);
+	HOT_DATA :data
 	RW_DATA(L1_CACHE_BYTES, PAGE_SIZE, THREAD_SIZE)
 	_edata = .;
 

@@ -42,3 +42,14 @@ static const pgprot_t protection_map[16] = {
 	[VM_SHARED | VM_EXEC | VM_WRITE | VM_READ]	= PAGE_SHARED_X,
 };
 DECLARE_VM_GET_PAGE_PROT
+
+/* Not poisoned first: that would fetch every page of it for nothing. */
+void free_initmem(void)
+{
+	free_initmem_default(-1);
+}
+
+void __init free_initrd_mem(unsigned long start, unsigned long end)
+{
+	free_reserved_area((void *)start, (void *)end, -1, "initrd");
+}

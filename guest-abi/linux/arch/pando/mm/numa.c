@@ -9,12 +9,14 @@
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/memblock.h>
+#include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/numa_memblks.h>
 #include <linux/percpu.h>
 #include <linux/sched/topology.h>
 #include <linux/topology.h>
+#include <linux/workqueue.h>
 #include <asm/boot_info.h>
 #include <asm/sections.h>
 #include "../kernel/pando.h"
@@ -98,11 +100,21 @@ static void __init node_setup(int node)
 	node_set_online(node);
 }
 
+/*
+ * Linux spreads what it allocates while it boots over all nodes, page by page.  Here the boot runs on node 0 and
+ * keeps its memory there.  Called when that policy has just been set.
+ */
+static void __init boot_memory_is_local(void)
+{
+	numa_default_policy();
+}
+
 /* The boot info has been checked, the ranges are in memblock. */
 void __init pando_numa_init(void)
 {
 	int node;
 
+	late_time_init = boot_memory_is_local;
 	nodes_clear(node_possible_map);
 	nodes_clear(node_online_map);
 	for (node = 0; node < pando_boot.node_count; node++) {
@@ -117,26 +129,40 @@ void __init pando_numa_init(void)
 		node_setup(node);
 }
 
-/*
- * One scheduling partition (and root domain) per node: no balancing, no push or pull of tasks across nodes.  The
- * same call that cpuset partitions end in.
- */
-static int __init pando_partition_scheduler(void)
+/* Nodes up to `last` get a partition of their own.  On a CPU of node `last`. */
+static long __init partition_up_to(void *last_node)
 {
-	cpumask_var_t *doms;
-	int node, count = 0;
+	cpumask_var_t *doms = alloc_sched_domains(pando_boot.node_count);
+	int node, count = 0, last = (long)last_node;
 
-	if (pando_boot.node_count == 1)
-		return 0;
-	doms = alloc_sched_domains(pando_boot.node_count);
 	if (!doms)
 		return -ENOMEM;
-	for (node = 0; node < pando_boot.node_count; node++)
+	for (node = 0; node <= last; node++)
 		if (cpumask_and(doms[count], cpumask_of_node(node), cpu_active_mask))
 			count++;
 	cpus_read_lock();
 	partition_sched_domains(count, doms, NULL);
 	cpus_read_unlock();
 	return 0;
+}
+
+/*
+ * One scheduling partition (and root domain) per node: no balancing, no push or pull of tasks across nodes.  The
+ * same call that cpuset partitions end in; made by each node for itself, because a CPU writes to its root domain
+ * whenever it wakes up or goes idle, and what nodes write must not share pages.
+ */
+static int __init pando_partition_scheduler(void)
+{
+	int node, cpu;
+	long err = 0;
+
+	if (pando_boot.node_count == 1)
+		return 0;
+	for (node = 0; !err && node < pando_boot.node_count; node++) {
+		cpu = cpumask_first_and(cpumask_of_node(node), cpu_active_mask);
+		if (cpu < nr_cpu_ids)
+			err = work_on_cpu(cpu, partition_up_to, (void *)(long)node);
+	}
+	return err;
 }
 core_initcall(pando_partition_scheduler);

@@ -45,10 +45,13 @@ again:
 		if (write)
 			want |= _PAGE_RW;
 		if ((pte_val(pte) & want) == want) {
-			pte = pte_mkyoung(pte);
+			pte_t marked = pte_mkyoung(pte);
+
 			if (write)
-				pte = pte_mkdirty(pte);
-			set_pte(p, pte);
+				marked = pte_mkdirty(marked);
+			/* not for nothing: other nodes may have a copy of the table */
+			if (pte_val(marked) != pte_val(pte))
+				set_pte(p, marked);
 			local_irq_restore(flags);
 			rcu_read_unlock();
 			return p;

@@ -13,6 +13,13 @@
 #define STACK_TOP		TASK_SIZE
 #define STACK_TOP_MAX		TASK_SIZE
 
+/*
+ * Nodes share memory by pages, and a CPU writes to its task and address space all the time: two that work on
+ * different nodes must not share a page.
+ */
+#define ARCH_MIN_TASKALIGN	PAGE_SIZE
+#define ARCH_MIN_MMSTRUCT_ALIGN	PAGE_SIZE
+
 struct thread_struct {
 	unsigned long sp;		/* kernel stack while switched out */
 	unsigned long fs, gs;		/* user segment bases */

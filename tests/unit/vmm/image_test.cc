@@ -82,6 +82,15 @@ TEST_CASE("image: a right one: segments, entry and end are taken over") {
   REQUIRE(image.end() == GuestPhys(PANDO_KERNEL_GPA + 3 * kPageSize));
 }
 
+TEST_CASE("image: a segment: says whether the guest writes to it") {
+  TestImage file;
+  for (const bool writable : {false, true}) {
+    file.load.p_flags = PF_R | PF_X | (writable ? PF_W : 0);
+    const UniqueFd fd = file_with(&file, sizeof file);
+    REQUIRE(Image::read(fd.get(), "vmlinux").segments()[0].writable == writable);
+  }
+}
+
 TEST_CASE("image: bad files: each is refused in words that name the file and the remedy") {
   using Catch::Matchers::ContainsSubstring;
   REQUIRE_THAT(refusal([](TestImage& i) { i.header.e_ident[0] = 'X'; }), ContainsSubstring("vmlinux: is not an ELF"));

@@ -127,9 +127,7 @@ void __init setup_arch(char **cmdline_p)
 {
 	unsigned int cpu;
 
-	/* What Linux is told unless the operator says otherwise: nothing that wakes an idle node twice a second. */
-	strscpy(boot_command_line, "sysctl.vm.compaction_proactiveness=0 ", COMMAND_LINE_SIZE);
-	strlcat(boot_command_line, __va(pando_boot.cmdline_gpa), COMMAND_LINE_SIZE);
+	strscpy(boot_command_line, __va(pando_boot.cmdline_gpa), COMMAND_LINE_SIZE);
 	strscpy(command_line, boot_command_line, COMMAND_LINE_SIZE);
 	*cmdline_p = command_line;
 	setup_initial_init_mm(_stext, _etext, _edata, _end);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/init.h>
+#include <linux/kallsyms.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <asm/mmu_context.h>
@@ -42,6 +43,20 @@ static const pgprot_t protection_map[16] = {
 	[VM_SHARED | VM_EXEC | VM_WRITE | VM_READ]	= PAGE_SHARED_X,
 };
 DECLARE_VM_GET_PAGE_PROT
+
+/*
+ * vm.compaction_proactiveness is 0 unless the operator wants it: it wakes every node twice a second.  Written before the
+ * threads start that read it; Linux keeps the variable to itself, and sysctl.* on the command line costs 0.2 s of boot.
+ */
+static int __init calm_compaction(void)
+{
+	unsigned int *proactiveness = (void *)kallsyms_lookup_name("sysctl_compaction_proactiveness");
+
+	if (proactiveness)
+		*proactiveness = 0;
+	return 0;
+}
+core_initcall(calm_compaction);
 
 /* Not poisoned first: that would fetch every page of it for nothing. */
 void free_initmem(void)

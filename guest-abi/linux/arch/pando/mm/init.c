@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/init.h>
+#include <linux/initrd.h>
 #include <linux/kallsyms.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>

@@ -136,6 +136,7 @@ void Stub::kill_if_unresponsive(int64_t now, int64_t limit_ns) {
   const int64_t since = kicked_ns_.load(std::memory_order_relaxed);
   if (since == 0 || now - since < limit_ns) return;
   count(shared_.counters.violations);
+  spdlog::warn("stub-killed reason=\"it ignored a kick\" waited_ms={}", (now - since) / 1'000'000);
   process_.kill();
 }
 
@@ -194,10 +195,12 @@ bool Stub::run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin sp
   if (left != nullptr) left->stop_spinning();
   const Stop stop = process_.wait_stop(spin.vmm_rounds, locked_.empty() ? nullptr : &on_done);
   kick_target.store(nullptr);
-  kicked_ns_.store(0, std::memory_order_relaxed);
   unlock_pages();
   const std::lock_guard lock(mutex_);
   stopped_locked(stop);
+  // Under the lock: a revoke that still took it for running has kicked it, and that kick is answered now.  Left over,
+  // it would have the watchdog kill a stub that merely has nothing to do.
+  kicked_ns_.store(0, std::memory_order_relaxed);
   return !dead();
 }
 

@@ -167,6 +167,8 @@ void Agent::bring_up(ClusterPlan plan) {
   o.node_loss = config_.timeouts.node_loss;
   o.delay = config_.switches.delay;
   o.batching = config_.switches.batching;
+  o.direct = config_.switches.direct;
+  o.listen = config_.listen;
   m.mesh = std::make_unique<PeerMesh>(std::move(o), static_cast<PeerHandler&>(*this));
   m.coherence = std::make_unique<Coherence>(config_, m.plan, *m.memory, *m.control, *m.mesh,
                                             static_cast<Coherence::Watcher&>(*this));

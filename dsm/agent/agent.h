@@ -82,7 +82,7 @@ class Agent final : private ControlBackend,
   void debug_node(v1::DebugNode& reply) override;
 
   // ClientHandler, on the "requests" thread.
-  void on_fetch(PageId page, Access access, VcpuId vcpu) override;
+  void on_fetch(PageId page, Access access, uint32_t waited_ns) override;
   void on_preloaded(PageId first, uint32_t pages) override;
   void on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> payload) override;
   void on_client_broken(const std::string& why) override;  // Coherence::Watcher too

@@ -63,9 +63,11 @@ void Agent::status(v1::StatusReply& reply) {
   }
   const CoherenceMetrics& m = machine->coherence->metrics();
   add_counters(m, reply);
+  add_latency("post", m.post, reply);
   add_latency("request", m.request, reply);
   add_latency("answer", m.answer, reply);
   add_latency("home", m.home, reply);
+  add_latency("serve", m.serve, reply);
   add_latency("revoke", m.revoke, reply);
   add_latency("install", m.install, reply);
   add_latency("hold", m.hold, reply);

@@ -30,8 +30,9 @@ void Agent::deliver(FabricKind kind, NodeId from, std::span<const uint8_t> paylo
 
 // --- the VMM ("requests" thread)
 
-void Agent::on_fetch(PageId page, Access access, VcpuId) {
+void Agent::on_fetch(PageId page, Access access, uint32_t waited_ns) {
   preloads_left_ = 0;
+  machine_->coherence->note_post(waited_ns);
   machine_->coherence->fetch(page, access);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "dsm/agent/responsive.h"
+#include "dsm/rpc/peer_link.h"
 
 namespace pando::dsm {
 
@@ -77,7 +78,8 @@ void ClientLink::handle_request(std::span<const uint8_t> record) {
   const uint32_t pages = control_.page_count();
   const bool in_range = request.page < pages && request.count <= pages - request.page;
   if (in_range && request.kind == RequestKind::Fetch && request.vcpu < UINT16_MAX) {
-    handler_.on_fetch(PageId(request.page), request.write ? Access::Write : Access::Read, VcpuId(request.vcpu));
+    handler_.on_fetch(PageId(request.page), request.write ? Access::Write : Access::Read,
+                      static_cast<uint32_t>(monotonic_now_ns()) - request.posted_ns);
   } else if (in_range && request.kind == RequestKind::Preloaded) {
     handler_.on_preloaded(PageId(request.page), request.count);
   } else {

@@ -23,7 +23,8 @@ namespace pando::dsm {
 class ClientHandler {
  public:
   virtual ~ClientHandler() = default;
-  virtual void on_fetch(PageId page, Access access, VcpuId vcpu) = 0;
+  // waited_ns: since the client posted it.
+  virtual void on_fetch(PageId page, Access access, uint32_t waited_ns) = 0;
   virtual void on_preloaded(PageId first, uint32_t pages) = 0;
   virtual void on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> payload) = 0;
   // The rings are unusable: the client is broken.

@@ -214,7 +214,10 @@ void Coherence::handle(NodeId from, const Message& m, const Incoming& incoming) 
     check(cache_.receive(from, m, actions_), from, m);
   }
   execute(m.page, m, incoming);
-  if (m.type == MessageType::Data) metrics_.install.add(static_cast<uint64_t>(monotonic_now_ns() - begun));
+  const bool asks = m.type == MessageType::GetS || m.type == MessageType::GetM || m.type == MessageType::FwdS ||
+                    m.type == MessageType::FwdM;
+  if (m.type == MessageType::Data || asks)
+    (asks ? metrics_.serve : metrics_.install).add(static_cast<uint64_t>(monotonic_now_ns() - begun));
 }
 
 void Coherence::check(const StepResult& result, NodeId from, const Message& m) {

@@ -33,9 +33,11 @@ namespace pando::dsm {
 struct CoherenceMetrics {
   std::atomic<uint64_t> requests_read{0}, requests_write{0}, prefetches{0}, pages_in{0}, pages_out{0}, zero_in{0},
       invalidations{0}, downgrades{0}, evictions{0}, parked{0}, stale_epoch{0}, overload{0}, protocol_errors{0};
+  LatencyHistogram post;     // posted by the client -> taken by the agent
   LatencyHistogram request;  // request begun -> right granted, on the requesting node
   LatencyHistogram answer;   // request sent -> Data or Grant received
   LatencyHistogram home;     // request received -> Done, at the home
+  LatencyHistogram serve;    // message that asks for a page received -> answer or forwards in the outboxes
   LatencyHistogram revoke;   // taking a page away from every mapping of this node
   LatencyHistogram install;  // Data received -> right granted and waiters woken
   LatencyHistogram hold;     // message parked -> carried out
@@ -72,6 +74,7 @@ class Coherence {
   void stop();
 
   const CoherenceMetrics& metrics() const { return metrics_; }
+  void note_post(uint64_t ns) { metrics_.post.add(ns); }
   uint64_t pages_foreign() const { return foreign_held_; }
   // The oldest request of this node that has waited longer than this.
   struct Overdue {

@@ -33,6 +33,7 @@ struct NodeSwitches {
   std::chrono::microseconds delay{0};
   uint32_t prefetch_pages = 32;
   bool realtime = true;
+  bool direct = true;
 };
 
 struct NodeConfig {

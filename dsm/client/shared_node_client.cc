@@ -140,7 +140,8 @@ void SharedNodeClient::ask(PageId page, uint32_t bits, const FaultInfo& info) {
 
 // False: the cluster has ended.
 bool SharedNodeClient::request(PageId page, Access access, VcpuId vcpu) {
-  const PageRequest request{RequestKind::Fetch, access == Access::Write, vcpu.value(), page.value(), 1, 0};
+  const PageRequest request{RequestKind::Fetch, access == Access::Write, vcpu.value(), page.value(), 1,
+                            static_cast<uint32_t>(monotonic_ns())};
   const std::span head(reinterpret_cast<const uint8_t*>(&request), sizeof request);
   while (requests_.push(head, {}, kEndedCheck) != RecordRing::Push::Done)
     if (control_.header().ended.load(std::memory_order_acquire)) return false;

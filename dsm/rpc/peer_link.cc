@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsm/rpc/peer_link.h"
 
+#include <utility>
+
 namespace pando::dsm {
 
 namespace {
@@ -21,38 +23,38 @@ void Outbox::detach() {
 
 void Outbox::close() {
   const std::lock_guard guard(mutex_);
-  if (closing_) return;
   closing_ = true;
-  if (!writer_ || writing_) return;
-  if (!aside_.empty())
-    write_aside();
-  else
-    writer_->close();
+  pump();
 }
 
 void Outbox::on_written(bool ok) {
   const std::lock_guard guard(mutex_);
   writing_ = false;
-  if (!ok || !writer_) return;
-  if (!aside_.empty()) {
-    // With a delay the last frames of a stream may leave early: it is about to be closed.
-    if (closing_ || aside_.front().due_ns <= monotonic_now_ns()) write_aside();
-  } else if (waiting_bytes_ != 0 && options_.delay_ns == 0)
-    write_next();
-  else if (closing_)
-    writer_->close();
+  if (ok) pump();
+}
+
+// Writes whatever may go now.
+void Outbox::pump() {
+  while (writer_ && !writing_) {
+    if (!aside_.empty()) {
+      // With a delay the last frames of a stream may leave early: it is about to be closed.
+      if (!closing_ && aside_.front().due_ns > monotonic_now_ns()) return;
+      write_aside();
+    } else if (waiting_bytes_ != 0 && options_.delay_ns == 0) {
+      write_next();
+    } else {
+      if (closing_ && !std::exchange(closed_, true)) writer_->close();
+      return;
+    }
+  }
 }
 
 bool Outbox::kick() {
   const std::lock_guard guard(mutex_);
   if (!writer_ || waiting_bytes_ == 0) return false;
-  if (options_.batching && options_.delay_ns == 0) {
-    if (!writing_) write_next();
-    return false;
-  }
-  put_aside();
+  if (!options_.batching || options_.delay_ns != 0) put_aside();
   if (options_.delay_ns != 0) return true;
-  if (!writing_) write_aside();
+  pump();
   return false;
 }
 
@@ -77,7 +79,7 @@ void Outbox::write_aside() {
   aside_.pop_front();
   writing_ = true;
   ++frames_;
-  writer_->start_write(&on_its_way_);
+  if (writer_->start_write(&on_its_way_) == FrameWriter::Write::Done) writing_ = false;
 }
 
 void Outbox::write_next() {
@@ -86,7 +88,7 @@ void Outbox::write_next() {
   waiting_bytes_ = 0;
   writing_ = true;
   ++frames_;
-  writer_->start_write(&on_its_way_);
+  if (writer_->start_write(&on_its_way_) == FrameWriter::Write::Done) writing_ = false;
 }
 
 }  // namespace pando::dsm

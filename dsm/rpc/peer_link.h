@@ -22,12 +22,13 @@ namespace pando::dsm {
 enum class PeerStream : uint8_t { Control, Bulk };
 inline constexpr int kPeerStreams = 2;
 
-// Where an outbox writes to: the gRPC reactor of the stream.
+// Where an outbox writes to: the gRPC reactor of the stream, or a direct link.
 class FrameWriter {
  public:
+  enum class Write : uint8_t { Done, Pending };  // Pending: on_written() follows
   virtual ~FrameWriter() = default;
-  virtual void start_write(const v1::PeerFrame* frame) = 0;  // on_written() follows
-  virtual void close() = 0;                                  // no write follows: end the stream
+  virtual Write start_write(const v1::PeerFrame* frame) = 0;
+  virtual void close() = 0;  // no write follows: end the stream
 };
 
 // Frames waiting for one stream.  Thread-safe.
@@ -69,6 +70,8 @@ class Outbox {
     int64_t due_ns;
     v1::PeerFrame frame;
   };
+  // All with the mutex held.
+  void pump();
   void write_next();
   void put_aside();
   void write_aside();
@@ -79,7 +82,7 @@ class Outbox {
   size_t waiting_bytes_ = 0;
   Options options_;
   std::deque<Aside> aside_;
-  bool writing_ = false, closing_ = false;
+  bool writing_ = false, closing_ = false, closed_ = false;
   std::atomic<uint64_t> messages_{0}, frames_{0};
 };
 

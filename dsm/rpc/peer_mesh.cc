@@ -41,7 +41,10 @@ class PeerMesh::Conversation : public Base, public FrameWriter, public Cancellab
  public:
   explicit Conversation(PeerMesh& mesh) : mesh_(mesh) { mesh_.begins(this); }
 
-  void start_write(const v1::PeerFrame* frame) override { this->StartWrite(frame); }
+  Write start_write(const v1::PeerFrame* frame) override {
+    this->StartWrite(frame);
+    return Write::Pending;
+  }
   void OnWriteDone(bool ok) override {
     if (attached_)
       outbox().on_written(ok);
@@ -55,6 +58,9 @@ class PeerMesh::Conversation : public Base, public FrameWriter, public Cancellab
     } else if (attached_) {
       mesh_.on_frame(peer_, stream_, in_);
       read_next();
+    } else if (direct_) {
+      mesh_.report_lost(peer_, "it sent a frame on a stream that carries none");
+      cancel();
     } else {
       on_hello();
     }
@@ -67,13 +73,11 @@ class PeerMesh::Conversation : public Base, public FrameWriter, public Cancellab
     in_.Clear();
     this->StartRead(&in_);
   }
-  void say_hello() {
-    out_ = mesh_.hello(stream_, "");
-    this->StartWrite(&out_);
-  }
+  void say_hello() { this->StartWrite(&out_); }  // out_ holds it
   // Called when our greeting is written and when the peer's is accepted; the second call opens the link.
   void greeting_step() {
     if (++greeting_steps_ < 2) return;
+    if (direct_) return read_next();  // nothing is to come but the end
     attached_ = true;
     outbox().attach(this);
     mesh_.on_greeted(peer_, stream_);
@@ -90,6 +94,7 @@ class PeerMesh::Conversation : public Base, public FrameWriter, public Cancellab
   v1::PeerFrame in_, out_;
   std::atomic<int> greeting_steps_{0};
   std::atomic<bool> attached_{false};
+  std::atomic<bool> direct_{false};  // greeted, and the frames travel over a direct link
 };
 
 class PeerMesh::DialReactor final : public Conversation<grpc::ClientBidiReactor<v1::PeerFrame, v1::PeerFrame>> {
@@ -98,19 +103,26 @@ class PeerMesh::DialReactor final : public Conversation<grpc::ClientBidiReactor<
     peer_ = peer;
     stream_ = stream;
     stub.async()->Link(&context_, this);
+    out_ = mesh_.hello(stream_, "");
     say_hello();
     StartRead(&in_);
     StartCall();
   }
   void close() override { StartWritesDone(); }
   void cancel() override { context_.TryCancel(); }
+  void end_if_direct() override {
+    if (direct_) close();
+  }
   void OnDone(const grpc::Status& status) override {
     detach();
-    const bool refused_for_now = !attached_ && status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    const bool refused_for_now = !attached_ && !direct_ && status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    const std::string why = status.ok() ? "it closed the connection" : status.error_message();
     if (refused_for_now)
       mesh_.redial_later(peer_, stream_);
+    else if (direct_)
+      mesh_.on_negotiation_end(peer_, stream_, why);
     else
-      mesh_.on_stream_end(peer_, status.ok() ? "it closed the connection" : status.error_message());
+      mesh_.on_stream_end(peer_, why);
     mesh_.ends(this);
     delete this;
   }
@@ -120,6 +132,7 @@ class PeerMesh::DialReactor final : public Conversation<grpc::ClientBidiReactor<
     const std::string wrong = mesh_.check_hello(in_.hello(), peer_, nullptr);
     if (wrong.empty()) {
       mesh_.note_host(peer_, in_.hello().host());
+      direct_ = mesh_.take_offer(peer_, stream_, in_.hello());
       return greeting_step();
     }
     mesh_.report_lost(peer_, wrong);
@@ -136,9 +149,13 @@ class PeerMesh::AcceptReactor final : public Conversation<grpc::ServerBidiReacto
   }
   void close() override { finish(grpc::Status::OK); }
   void cancel() override { context_->TryCancel(); }
+  void end_if_direct() override {
+    if (direct_) close();
+  }
   void OnDone() override {
     detach();
-    if (attached_) mesh_.on_stream_end(peer_, "it closed the connection");
+    if (direct_) mesh_.on_negotiation_end(peer_, stream_, "it closed the connection");
+    else if (attached_) mesh_.on_stream_end(peer_, "it closed the connection");
     mesh_.ends(this);
     delete this;
   }
@@ -158,6 +175,11 @@ class PeerMesh::AcceptReactor final : public Conversation<grpc::ServerBidiReacto
       return finish({grpc::StatusCode::FAILED_PRECONDITION, wrong});
     }
     mesh_.note_host(peer_, hello.host());
+    out_ = mesh_.hello(stream_, "");
+    if (hello.direct() && mesh_.direct_listener_) {
+      mesh_.offer_direct(peer_, stream_, *out_.mutable_hello());
+      direct_ = true;
+    }
     say_hello();
     greeting_step();
   }
@@ -188,6 +210,11 @@ PeerMesh::PeerMesh(PeerMeshOptions options, PeerHandler& handler)
       stubs_(options_.addresses.size() * kPeerStreams) {
   for (Link& link : links_)
     for (Stream& s : link.streams) s.outbox.configure({ns(options_.delay), options_.batching});
+  if (options_.direct && links_.size() > 1)
+    direct_listener_ = std::make_unique<DirectListener>(options_.listen, [this](NodeId peer, PeerStream stream, UniqueFd fd) {
+      auto taken = std::make_shared<UniqueFd>(std::move(fd));
+      make_direct(peer, stream, [taken] { return std::move(*taken); });
+    });
 }
 
 PeerMesh::~PeerMesh() { close(); }
@@ -204,6 +231,7 @@ v1::PeerFrame PeerMesh::hello(PeerStream stream, const std::string& refusal) con
   h.set_bulk(stream == PeerStream::Bulk);
   h.set_refusal(refusal);
   h.set_host(host_);
+  h.set_direct(options_.direct);
   return frame;
 }
 
@@ -388,16 +416,88 @@ void PeerMesh::close() {
   if (closing_.exchange(true)) return;
   for (Link& link : links_)
     for (Stream& s : link.streams) s.outbox.close();
+  if (direct_listener_) direct_listener_->stop();
   std::unique_lock lock(mutex_);
+  for (Cancellable* c : conversations_) c->end_if_direct();
   wake_.notify_all();
-  if (!wake_.wait_for(lock, kCloseGrace, [this] { return conversations_.empty(); })) {
+  // What peers still send is read to its end, or closing would throw away what they have not read.
+  const auto quiet = [this] { return conversations_.empty() && direct_running_ == 0; };
+  if (!wake_.wait_for(lock, kCloseGrace, quiet)) {
     for (Cancellable* c : conversations_) c->cancel();
     wake_.wait(lock, [this] { return conversations_.empty(); });
   }
   lock.unlock();
+  for (Link& link : links_)
+    for (Stream& s : link.streams) s.direct.reset();
   if (keepalive_.joinable()) keepalive_.join();
   wake_delay();
   if (delay_.joinable()) delay_.join();
+}
+
+// --- direct links
+
+// Accepting side: what the dialling side needs to know.
+void PeerMesh::offer_direct(NodeId peer, PeerStream stream, v1::PeerHello& hello) {
+  if (!options_.tls.ca_certificate().empty()) {
+    const std::string keys = random_bytes(2 * FrameCipher::kKeyBytes);
+    Stream& s = stream_of(peer, stream);
+    s.receive_key = keys.substr(0, FrameCipher::kKeyBytes);
+    s.send_key = keys.substr(FrameCipher::kKeyBytes);
+    hello.set_direct_keys(keys);
+  }
+  hello.set_direct_port(direct_listener_->port());
+  hello.set_direct_ticket(direct_listener_->expect(peer, stream));
+}
+
+// Dialling side.  False: frames stay on the gRPC stream.
+bool PeerMesh::take_offer(NodeId peer, PeerStream stream, const v1::PeerHello& hello) {
+  if (!options_.direct || hello.direct_port() == 0) return false;
+  const bool tls = !options_.tls.ca_certificate().empty();
+  const size_t key_bytes = tls ? 2 * FrameCipher::kKeyBytes : 0;
+  if (hello.direct_port() > UINT16_MAX || hello.direct_ticket().size() != DirectListener::kTicketBytes ||
+      hello.direct_keys().size() != key_bytes) {
+    report_lost(peer, "its offer of a direct link is malformed");
+    return true;
+  }
+  if (tls) {
+    Stream& s = stream_of(peer, stream);
+    s.send_key = hello.direct_keys().substr(0, FrameCipher::kKeyBytes);
+    s.receive_key = hello.direct_keys().substr(FrameCipher::kKeyBytes);
+  }
+  make_direct(peer, stream,
+              [address = options_.addresses[peer.value()], port = static_cast<uint16_t>(hello.direct_port()),
+               ticket = hello.direct_ticket()] { return connect_direct(address, port, ticket); });
+  return true;
+}
+
+void PeerMesh::make_direct(NodeId peer, PeerStream stream, std::function<UniqueFd()> open) {
+  Stream& s = stream_of(peer, stream);
+  const std::lock_guard guard(mutex_);
+  if (closing_ || s.direct) return;
+  ++direct_running_;
+  DirectLink::Options options{peer, stream, s.send_key, s.receive_key, std::move(open), [&s] { s.outbox.on_written(true); }};
+  s.direct = std::make_unique<DirectLink>(std::move(options), static_cast<DirectHandler&>(*this));
+}
+
+// The stream that negotiated a direct link ends: a loss only if the link never came to be.
+void PeerMesh::on_negotiation_end(NodeId peer, PeerStream stream, const std::string& why) {
+  if (!stream_of(peer, stream).direct_up) on_stream_end(peer, why);
+}
+
+void PeerMesh::on_direct_up(NodeId peer, PeerStream stream, DirectLink& link) {
+  stream_of(peer, stream).direct_up = true;
+  outbox(peer, stream).attach(&link);
+  on_greeted(peer, stream);
+}
+
+void PeerMesh::on_direct_frame(NodeId peer, PeerStream stream, v1::PeerFrame& frame) { on_frame(peer, stream, frame); }
+
+void PeerMesh::on_direct_end(NodeId peer, PeerStream stream, const std::string& why) {
+  outbox(peer, stream).detach();
+  on_stream_end(peer, why);
+  const std::lock_guard guard(mutex_);
+  --direct_running_;
+  wake_.notify_all();
 }
 
 // --- artificial delay

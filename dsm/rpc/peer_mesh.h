@@ -2,8 +2,9 @@
 // The links of one agent with all others.
 //
 // The node with the higher id dials.  A link counts once both sides have greeted each other with the same protocol
-// version, cluster id and plan, and the certificate (if any) names the node.  Afterwards silence for longer than
-// `node_loss`, or a broken stream, is the loss of that node, reported once.
+// version, cluster id and plan, and the certificate (if any) names the node.  Greetings travel over gRPC; frames then
+// over a direct link (direct_link.h) if both sides want that, else over the same gRPC stream.  Afterwards silence for
+// longer than `node_loss`, or a broken stream, is the loss of that node, reported once.
 #pragma once
 
 #include <array>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/host_identity.h"
+#include "dsm/rpc/direct_link.h"
 #include "dsm/rpc/peer_link.h"
 #include "proto/node.pb.h"
 
@@ -31,6 +33,8 @@ struct PeerMeshOptions {
   std::chrono::milliseconds node_loss{3'000};
   std::chrono::microseconds delay{0};  // tests: added to every frame
   bool batching = true;                // several messages per frame
+  bool direct = true;                  // frames over direct links
+  std::string listen;                  // "host:port" of this node's server; direct links come in on the same host
 };
 
 // Called on gRPC threads and on the mesh's own thread.
@@ -49,10 +53,11 @@ struct ClockEstimate {
   uint64_t round_trip_ns = 0;  // the last one
 };
 
-class PeerMesh {
+class PeerMesh final : private DirectHandler {
  public:
+  // Throws HostError when it cannot listen for direct links.
   PeerMesh(PeerMeshOptions options, PeerHandler& handler);
-  ~PeerMesh();
+  ~PeerMesh() override;
 
   void dial();  // once
   // Server side: takes over an incoming call.
@@ -91,10 +96,14 @@ class PeerMesh {
    public:
     virtual ~Cancellable() = default;
     virtual void cancel() = 0;
+    virtual void end_if_direct() = 0;  // its frames travel elsewhere: nothing else would end it
   };
   struct Stream {
     Outbox outbox;
     std::atomic<bool> taken{false};  // accepting side: a conversation uses it
+    std::atomic<bool> direct_up{false};
+    std::string send_key, receive_key;   // of the direct link, from the greeting
+    std::unique_ptr<DirectLink> direct;  // under mutex_
   };
   struct Link {
     std::array<Stream, kPeerStreams> streams;
@@ -108,9 +117,8 @@ class PeerMesh {
     int64_t clock_at_ns = 0;
   };
 
-  Outbox& outbox(NodeId to, PeerStream stream) {
-    return links_[to.value()].streams[static_cast<size_t>(stream)].outbox;
-  }
+  Stream& stream_of(NodeId peer, PeerStream stream) { return links_[peer.value()].streams[static_cast<size_t>(stream)]; }
+  Outbox& outbox(NodeId to, PeerStream stream) { return stream_of(to, stream).outbox; }
   bool is_peer(uint32_t node) const { return node < links_.size() && node != options_.self.value(); }
   v1::PeerFrame hello(PeerStream stream, const std::string& refusal) const;
   std::string check_hello(const v1::PeerHello& hello, NodeId expected, const grpc::AuthContext* caller) const;
@@ -130,6 +138,13 @@ class PeerMesh {
   void run_delay();
   void wake_delay();
   void ping(NodeId peer);
+  void offer_direct(NodeId peer, PeerStream stream, v1::PeerHello& hello);
+  bool take_offer(NodeId peer, PeerStream stream, const v1::PeerHello& hello);
+  void make_direct(NodeId peer, PeerStream stream, std::function<UniqueFd()> open);
+  void on_negotiation_end(NodeId peer, PeerStream stream, const std::string& why);
+  void on_direct_up(NodeId peer, PeerStream stream, DirectLink& link) override;
+  void on_direct_frame(NodeId peer, PeerStream stream, v1::PeerFrame& frame) override;
+  void on_direct_end(NodeId peer, PeerStream stream, const std::string& why) override;
   void begins(Cancellable* conversation);
   void ends(Cancellable* conversation);
 
@@ -145,6 +160,8 @@ class PeerMesh {
   std::set<Cancellable*> conversations_;    // under mutex_: streams that gRPC may still call back for
   std::vector<std::pair<NodeId, PeerStream>> redial_;  // under mutex_: refused for now
   std::vector<std::unique_ptr<v1::Peer::Stub>> stubs_;  // two per dialled peer
+  int direct_running_ = 0;                              // under mutex_: links whose end has not been seen
+  std::unique_ptr<DirectListener> direct_listener_;
   std::thread keepalive_;
   std::mutex delay_mutex_;
   std::condition_variable delay_wake_;

@@ -102,7 +102,7 @@ struct PageRequest {
   uint16_t vcpu;
   uint32_t page;
   uint32_t count;
-  uint32_t reserved;
+  uint32_t posted_ns;  // Fetch: CLOCK_MONOTONIC, low 32 bits, for the histogram "post"
 };
 static_assert(sizeof(PageRequest) == 16);
 

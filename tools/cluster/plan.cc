@@ -30,6 +30,7 @@ void set_switches(v1::Switches& out, const config::SwitchConfig& in) {
   if (in.fault_around_pages) out.set_fault_around_pages(*in.fault_around_pages);
   if (in.spin) out.set_spin_us(to_us(*in.spin));
   if (in.batching) out.set_batching(*in.batching);
+  if (in.direct) out.set_direct(*in.direct);
   if (in.delay) out.set_delay_us(to_us(*in.delay));
 }
 

@@ -75,6 +75,7 @@ SwitchConfig read_switches(const TableReader& in) {
   out.migratory = in.maybe_on("migratory");
   out.adaptive_hold = in.maybe_on("adaptive_hold");
   out.batching = in.maybe_on("batching");
+  out.direct = in.maybe_on("direct");
   out.hold = in.maybe_duration("hold");
   out.spin = in.maybe_duration("spin");
   out.delay = in.maybe_duration("delay");

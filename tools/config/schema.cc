@@ -62,6 +62,8 @@ constexpr KeySpec kKeys[] = {
     {"switches", "spin", Duration, Optional, "",
      "an agent looks for requests this long before it sleeps", 0, 1000 * kMs},
     {"switches", "batching", Switch, Optional, "", "several messages per frame"},
+    {"switches", "direct", Switch, Optional, "",
+     "pages travel over TCP connections of their own; false = over gRPC, one port per node"},
     {"switches", "delay", Duration, Optional, "",
      "added to every message between nodes, for experiments", 0, 1000 * kMs},
 

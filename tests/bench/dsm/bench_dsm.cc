@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench-dsm [--json] [--mib N] [--tls] [--switches JSON]: real agents of four nodes on loopback, measured against raw TCP and a
-// local userfaultfd fault of the same run.
+// bench-dsm: real agents of four nodes on loopback, measured against raw TCP and a local userfaultfd fault of the same run.
+//
+// Two clusters, one after the other: a short one for the legs of a read from a home (with nothing else in the agents'
+// histograms), a full one for everything; with --tls one more, short and with TLS.
 #include <google/protobuf/util/json_util.h>
 #include <unistd.h>
 
@@ -25,76 +27,108 @@ using namespace pando;
 struct Options {
   bool json = false;
   uint64_t mib = 256;
-  bool tls = false;
   bool reads_only = false;
+  bool tls = true;
   bool pin = true;  // each node to one processor: nodes 0 and 2 to the first, 1 and 3 to the second
   v1::Switches switches;
 };
+
+[[noreturn]] void usage() {
+  std::fprintf(stderr,
+               "usage: bench-dsm [--json] [--mib N] [--reads-only] [--no-tls] [--unpinned] [--switches JSON]\n"
+               "  --mib N        read in sequence (256)\n"
+               "  --reads-only   nothing but reads from a home and their legs\n"
+               "  --unpinned     nodes may run on any processor (else node N on processor N modulo 2)\n"
+               "  --switches     of all nodes, as in proto/node.proto: '{\"hold_us\": 50, \"batching\": false}'\n");
+  std::exit(2);
+}
 
 Options parse(int argc, char** argv) {
   Options o;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--json") o.json = true;
-    else if (word == "--mib" && i + 1 < argc) o.mib = std::strtoull(argv[++i], nullptr, 0);
-    else if (word == "--tls") o.tls = true;
+    else if (word == "--mib" && i + 1 < argc) o.mib = std::clamp<uint64_t>(std::strtoull(argv[++i], nullptr, 0), 1, 4096);
+    else if (word == "--no-tls") o.tls = false;
     else if (word == "--unpinned") o.pin = false;
     else if (word == "--reads-only") o.reads_only = true;
     else if (word == "--switches" && i + 1 < argc && google::protobuf::util::JsonStringToMessage(argv[++i], &o.switches).ok())
       continue;
-    else {
-      std::fprintf(stderr, "usage: bench-dsm [--json] [--mib N] [--tls] [--switches '{\"hold_us\": 50, ...}']\n");
-      std::exit(2);
-    }
+    else
+      usage();
   }
   return o;
 }
 
+enum class Phases { ReadsOnly, All };
+enum class Transport { Plain, Tls };
+
 // name -> p50 p99 mean count, or one value
 using Results = std::map<std::string, std::vector<double>>;
 
-Results run_cluster(const Options& o, std::vector<v1::StatusReply>& statuses) {
-  const std::string out = "/tmp/bench-dsm." + std::to_string(getpid());
-  test::TestClusterOptions options;
-  options.nodes = 4;
-  options.bytes_per_node = (o.mib << 20) + (uint64_t{96} << 20);
-  options.worker = test::program_beside("bench-dsm-worker");
-  options.arguments = {"--out", out};
-  for (int n = 0; o.pin && n < 4; ++n)
-    options.launch.push_back({"taskset", "-c", std::to_string(n % 2)});
-  if (o.reads_only) options.arguments.insert(options.arguments.end(), {"--short", "1"});
-  *options.spec.mutable_switches() = o.switches;
-  std::optional<test::TestCertificates> certificates;
-  if (o.tls) {
-    certificates.emplace(std::vector<std::string>{"node-0", "node-1", "node-2", "node-3", "operator"});
-    for (int n = 0; n < 4; ++n) options.node_tls.push_back(certificates->of("node-" + std::to_string(n)));
-    options.operator_tls = certificates->of("operator");
-  }
-  {
-    test::TestCluster cluster(options);
-    for (int n = 0; n < 4; ++n)
-      if (!cluster.wait_phase(n, v1::PHASE_RUNNING, std::chrono::seconds(20))) std::exit(1);
-    // The legs are read while the cluster lives: shortly before its end, as far as that can be had from outside.
-    for (std::map<int, test::TestCluster::NodeEnd> ends; ends.size() < 4; ends = cluster.wait(std::chrono::milliseconds(500))) {
-      try {
-        std::vector<v1::StatusReply> now;
-        for (int n = 0; n < 4; ++n) now.push_back(cluster.status(n));
-        statuses = now;
-      } catch (const std::exception&) {
-        continue;
-      }
-    }
-  }
+struct Run {
   Results results;
-  std::ifstream file(out);
+  std::vector<v1::StatusReply> statuses;  // shortly before the end
+  const v1::Histogram* leg(size_t node, const std::string& name) const {
+    for (const v1::Histogram& h : statuses.at(node).latencies())
+      if (h.name() == name) return &h;
+    return nullptr;
+  }
+  double leg_mean_ns(size_t node, const std::string& name) const {
+    const v1::Histogram* h = leg(node, name);
+    return h && h->count() ? static_cast<double>(h->sum_ns()) / static_cast<double>(h->count()) : 0;
+  }
+};
+
+Results read_results(const std::string& path) {
+  Results results;
+  std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
     std::string name;
     words >> name;
     for (double v = 0; words >> v;) results[name].push_back(v);
   }
-  unlink(out.c_str());
   return results;
+}
+
+Run run_cluster(const Options& o, Phases phases, Transport transport) {
+  const std::string out = "/tmp/bench-dsm." + std::to_string(getpid());
+  test::TestClusterOptions options;
+  options.nodes = 4;
+  options.bytes_per_node = (o.mib << 20) + (uint64_t{96} << 20);
+  options.worker = test::program_beside("bench-dsm-worker");
+  options.arguments = {"--out", out, "--mib", std::to_string(o.mib)};
+  for (int n = 0; o.pin && n < 4; ++n)
+    options.launch.push_back({"taskset", "-c", std::to_string(n % 2)});
+  if (phases == Phases::ReadsOnly) options.arguments.insert(options.arguments.end(), {"--short", "1"});
+  *options.spec.mutable_switches() = o.switches;
+  std::optional<test::TestCertificates> certificates;
+  if (transport == Transport::Tls) {
+    certificates.emplace(std::vector<std::string>{"node-0", "node-1", "node-2", "node-3", "operator"});
+    for (int n = 0; n < 4; ++n) options.node_tls.push_back(certificates->of("node-" + std::to_string(n)));
+    options.operator_tls = certificates->of("operator");
+  }
+  Run run;
+  {
+    test::TestCluster cluster(options);
+    for (int n = 0; n < 4; ++n)
+      if (!cluster.wait_phase(n, v1::PHASE_RUNNING, std::chrono::seconds(20))) std::exit(1);
+    // The legs are read while the cluster lives, and seldom, or reading them would be what is measured.
+    const auto interval = std::chrono::milliseconds(phases == Phases::All ? 500 : 200);
+    for (std::map<int, test::TestCluster::NodeEnd> ends; ends.size() < 4; ends = cluster.wait(interval)) {
+      try {
+        std::vector<v1::StatusReply> now;
+        for (int n = 0; n < 4; ++n) now.push_back(cluster.status(n));
+        run.statuses = now;
+      } catch (const std::exception&) {
+        continue;  // an agent has ended: what was read before counts
+      }
+    }
+  }
+  run.results = read_results(out);
+  unlink(out.c_str());
+  return run;
 }
 
 double median(std::vector<uint64_t> v) {
@@ -102,78 +136,151 @@ double median(std::vector<uint64_t> v) {
   return v.empty() ? 0 : static_cast<double>(v[v.size() / 2]);
 }
 
-using Metrics = std::map<std::string, double>;
+struct Baseline {
+  double tcp_ns = 0;    // round trip, 16 B -> 4 KiB
+  double local_ns = 0;  // local userfaultfd fault
+  double stream_bytes_per_s = 0;
+  double sum_ns() const { return tcp_ns + local_ns; }
+};
 
-void add_faults(Results& r, double base_ns, Metrics& metrics, bool quiet) {
-  for (const char* name : {"remote_read_from_home", "three_hop_read", "upgrade", "invalidate_1", "invalidate_2", "invalidate_3"}) {
-    const std::vector<double>& v = r[name];
-    if (v.size() != 4) continue;
-    metrics[std::string(name) + "_p50_us"] = v[0] / 1e3;
-    metrics[std::string(name) + "_p99_us"] = v[1] / 1e3;
-    metrics[std::string(name) + "_ratio"] = v[0] / base_ns;
-    if (!quiet)
-      std::printf("%-24s p50 %7.1f us  p99 %8.1f us  %.2f x baseline\n", name, v[0] / 1e3, v[1] / 1e3, v[0] / base_ns);
+// What is printed, and what --json prints.
+class Report {
+ public:
+  explicit Report(bool json) : json_(json) {}
+  void set(const std::string& name, double value) { metrics_[name] = value; }
+  template <class... Args>
+  void say(const char* format, Args... args) const {
+    if (!json_) std::printf(format, args...);
+  }
+  void finish() const {
+    if (!json_) return;
+    const char* comma = "{";
+    for (const auto& [name, value] : metrics_) std::printf("%s\"%s\": %.3f", std::exchange(comma, ", "), name.c_str(), value);
+    std::printf("}\n");
+  }
+
+ private:
+  bool json_;
+  std::map<std::string, double> metrics_;
+};
+
+void add_faults(const Results& r, const Baseline& base, Report& report) {
+  static constexpr const char* kNames[] = {"local_fault",  "read_from_home", "three_hop_read", "upgrade",
+                                           "invalidate_1", "invalidate_2",   "invalidate_3",   "ping_pong",
+                                           "faulters_1",   "faulters_64"};
+  report.say("%-16s %9s %9s %9s %10s\n", "", "p50 us", "p99 us", "1/s", "x baseline");
+  for (const std::string name : kNames) {
+    const auto found = r.find(name);
+    if (found == r.end() || found->second.size() != 4) continue;
+    const std::vector<double>& v = found->second;
+    const auto wall = r.find(name + "_per_second");  // of several threads
+    const double rate = wall != r.end() ? wall->second.at(0) : 1e9 / v[2];
+    report.set(name + "_p50_us", v[0] / 1e3);
+    report.set(name + "_p99_us", v[1] / 1e3);
+    report.set(name + "_per_s", rate);
+    report.set(name + "_ratio", v[0] / base.sum_ns());
+    report.say("%-16s %9.1f %9.1f %9.0f %10.2f\n", name.c_str(), v[0] / 1e3, v[1] / 1e3, rate, v[0] / base.sum_ns());
   }
 }
 
-void add_throughput(Results& r, double tcp_stream, Metrics& metrics, bool quiet) {
-  const double one = r["faults_per_second_1"].at(0), many = r["faults_per_second_64"].at(0);
-  const double sequential = r["sequential_bytes_per_second"].at(0);
-  metrics["ping_pong_round_us"] = r["ping_pong_round_ns"].at(0) / 1e3;
-  metrics["faults_per_s_1"] = one;
-  metrics["faults_per_s_64"] = many;
-  metrics["concurrent_ratio"] = many / one;
-  metrics["sequential_mib_per_s"] = sequential / 1048576;
-  metrics["sequential_ratio"] = sequential / tcp_stream;
-  if (quiet) return;
-  std::printf("%-24s %.1f us per round\n", "ping_pong", metrics["ping_pong_round_us"]);
-  std::printf("%-24s 1 thread %.0f /s, 64 threads %.0f /s: %.2f x\n", "concurrent faults", one, many, many / one);
-  std::printf("%-24s %.0f MiB/s, %.2f x TCP stream\n", "sequential read", sequential / 1048576, sequential / tcp_stream);
+void add_throughput(const Results& r, const Baseline& base, Report& report) {
+  const double concurrent = r.at("faulters_64_per_second").at(0) / r.at("faulters_1_per_second").at(0);
+  const double sequential = r.at("sequential_bytes_per_second").at(0);
+  const std::vector<double>& mib = r.at("sequential_mib");
+  report.set("concurrent_ratio", concurrent);
+  report.set("sequential_mib_per_s", sequential / 1048576);
+  report.set("sequential_ratio", sequential / base.stream_bytes_per_s);
+  report.set("sequential_mib_p50_us", mib[0] / 1e3);
+  report.set("sequential_mib_p99_us", mib[1] / 1e3);
+  report.say("64 faulters: %.2f x the throughput of one\n", concurrent);
+  report.say("sequential read: %.0f MiB/s, %.2f x a TCP stream (%.0f MiB/s); per MiB p50 %.0f us, p99 %.0f us\n",
+             sequential / 1048576, sequential / base.stream_bytes_per_s, base.stream_bytes_per_s / 1048576, mib[0] / 1e3,
+             mib[1] / 1e3);
 }
 
-void print_json(const Metrics& metrics) {
-  std::printf("{");
-  const char* comma = "";
-  for (const auto& [name, value] : metrics)
-    std::printf("%s\"%s\": %.3f", std::exchange(comma, ", "), name.c_str(), value);
-  std::printf("}\n");
+// Node 1 read pages that node 0 had written and mapped.  Means, because those add up.
+void add_legs(const Run& run, Report& report) {
+  if (run.statuses.size() != 4) return;
+  const double total = run.results.at("read_from_home")[2], wait = run.results.at("wait_ns").at(0);
+  const double post = run.leg_mean_ns(1, "post"), request = run.leg_mean_ns(1, "request");
+  const double answer = run.leg_mean_ns(1, "answer"), install = run.leg_mean_ns(1, "install");
+  const double serve = run.leg_mean_ns(0, "serve"), revoke = run.leg_mean_ns(0, "revoke");
+  const std::tuple<const char*, const char*, double> legs[] = {
+      {"fault", "touch -> SIGBUS handler; page there -> instruction done", total - wait},
+      {"post", "posted by the faulting thread -> taken by the agent", post},
+      {"request_data", "request written to its stream, data read from its stream", answer - serve},
+      {"home", "directory, content read, answer put together", serve - revoke},
+      {"revoke", "mappings at the old owner taken away or write-protected", revoke},
+      {"install", "page written, page word changed, thread woken", install},
+      {"resume", "woken -> thread runs, page mapped", wait - post - request},
+  };
+  report.say("where the time of a read from a home goes (means):\n");
+  for (const auto& [name, what, ns] : legs) {
+    report.set(std::string("leg_") + name + "_us", ns / 1e3);
+    report.say("  %-13s %7.1f us %4.0f %%  %s\n", name, ns / 1e3, 100 * ns / total, what);
+  }
+  report.say("  %-13s %7.1f us\n", "sum", total / 1e3);
 }
 
-void print_legs(const std::vector<v1::StatusReply>& statuses) {
-  std::printf("legs (us, p50 / p99 / count):\n");
-  for (const v1::StatusReply& s : statuses)
+void add_histograms(const Run& run, const Report& report) {
+  report.say("histograms of the agents over the whole run (us: p50, p99; count):\n");
+  for (const v1::StatusReply& s : run.statuses)
     for (const v1::Histogram& h : s.latencies())
       if (h.count() != 0)
-        std::printf("  node %u %-8s %8.1f %9.1f %8lu\n", s.node(), h.name().c_str(), static_cast<double>(h.p50_ns()) / 1e3,
-                    static_cast<double>(h.p99_ns()) / 1e3, static_cast<unsigned long>(h.count()));
+        report.say("  node %u %-8s %8.1f %9.1f %8lu\n", s.node(), h.name().c_str(), static_cast<double>(h.p50_ns()) / 1e3,
+                   static_cast<double>(h.p99_ns()) / 1e3, static_cast<unsigned long>(h.count()));
+}
+
+// True if a cluster came to its end and told everything.
+bool complete(const Run& run, Phases phases) {
+  const auto has = [&](const char* name, size_t values) {
+    const auto found = run.results.find(name);
+    return found != run.results.end() && found->second.size() == values;
+  };
+  if (has("local_fault", 4) && has("read_from_home", 4) && has("wait_ns", 1) &&
+      (phases == Phases::ReadsOnly || has("sequential_bytes_per_second", 1)))
+    return true;
+  std::fprintf(stderr, "bench-dsm: the cluster did not finish its measurements\n");
+  return false;
+}
+
+int measure(const Options& o) {
+  Report report(o.json);
+  Baseline base;
+  base.tcp_ns = median(bench::tcp_round_trips(4000));
+  base.stream_bytes_per_s = bench::tcp_stream_bytes_per_second(o.mib << 20);
+  const Run reads = run_cluster(o, Phases::ReadsOnly, Transport::Plain);
+  if (!complete(reads, Phases::ReadsOnly)) return 1;
+  Run all;
+  if (!o.reads_only) all = run_cluster(o, Phases::All, Transport::Plain);
+  if (!o.reads_only && !complete(all, Phases::All)) return 1;
+  base.local_ns = (o.reads_only ? reads : all).results.at("local_fault")[0];
+  report.set("tcp_round_trip_us", base.tcp_ns / 1e3);
+  report.set("tcp_stream_mib_per_s", base.stream_bytes_per_s / 1048576);
+  report.set("baseline_us", base.sum_ns() / 1e3);
+  report.say("baseline: TCP 16 B -> 4 KiB %.1f us + local userfaultfd fault %.1f us = %.1f us\n", base.tcp_ns / 1e3,
+             base.local_ns / 1e3, base.sum_ns() / 1e3);
+  add_faults(o.reads_only ? reads.results : all.results, base, report);
+  if (!o.reads_only) add_throughput(all.results, base, report);
+  add_legs(reads, report);
+  if (o.tls) {
+    const Run tls = run_cluster(o, Phases::ReadsOnly, Transport::Tls);
+    if (!complete(tls, Phases::ReadsOnly)) return 1;
+    const double plain = reads.results.at("read_from_home")[0], encrypted = tls.results.at("read_from_home")[0];
+    report.set("tls_read_from_home_p50_us", encrypted / 1e3);
+    report.set("tls_price", encrypted / plain);
+    report.say("TLS: read from a home p50 %.1f us, %.2f x plaintext (%.1f us)\n", encrypted / 1e3, encrypted / plain, plain / 1e3);
+  }
+  if (!o.reads_only) add_histograms(all, report);
+  report.finish();
+  return 0;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  const Options o = parse(argc, argv);
-  const double tcp_ns = median(bench::tcp_round_trips(4000));
-  const double tcp_stream = bench::tcp_stream_bytes_per_second(o.mib << 20);
-  std::vector<v1::StatusReply> statuses;
-  Results r = run_cluster(o, statuses);
-  const bool complete = o.reads_only ? r["remote_read_from_home"].size() == 4 : r.contains("sequential_bytes_per_second");
-  if (!complete || r["local_fault"].size() != 4) {
-    std::fprintf(stderr, "bench-dsm: the cluster did not finish its measurements\n");
-    return 1;
-  }
-  const double local_ns = r["local_fault"][0];
-  const double base_ns = tcp_ns + local_ns;
-  Metrics metrics{{"tcp_round_trip_us", tcp_ns / 1e3},
-                  {"local_fault_us", local_ns / 1e3},
-                  {"tcp_stream_mib_per_s", tcp_stream / 1048576}};
-  if (!o.json)
-    std::printf("baseline: TCP 16 B -> 4 KiB %.1f us + local userfaultfd fault %.1f us = %.1f us; TCP stream %.0f MiB/s\n",
-                tcp_ns / 1e3, local_ns / 1e3, base_ns / 1e3, tcp_stream / 1048576);
-  add_faults(r, base_ns, metrics, o.json);
-  if (!o.reads_only) add_throughput(r, tcp_stream, metrics, o.json);
-  if (o.json)
-    print_json(metrics);
-  else
-    print_legs(statuses);
-  return 0;
+int main(int argc, char** argv) try {
+  return measure(parse(argc, argv));
+} catch (const std::exception& e) {
+  std::fprintf(stderr, "bench-dsm: %s\n", e.what());
+  return 1;
 }

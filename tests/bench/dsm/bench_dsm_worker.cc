@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measured side of bench-dsm: four nodes touch each other's pages in phases; every phase begins with a barrier.  The
 // node that measures appends "name p50_ns p99_ns mean_ns count" or "name value" to the file given by --out.
+// --short 1: local faults and reads from a home alone.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -97,7 +98,13 @@ class Bench {
   void read_from_home() {
     if (w_.self() == 0) write_all(0, 1);
     meet();
-    if (w_.self() == 1) measure("remote_read_from_home", 0, 1, [](volatile uint64_t* p) { (void)*p; });
+    if (w_.self() == 1) {
+      const auto before = w_.client().stats();
+      measure("read_from_home", 0, 1, [](volatile uint64_t* p) { (void)*p; });
+      const auto after = w_.client().stats();
+      const uint64_t faults = after.faults_remote_read - before.faults_remote_read;
+      append("wait_ns " + std::to_string((after.fault_wait_ns - before.fault_wait_ns) / std::max<uint64_t>(faults, 1)));
+    }
     meet();
   }
   void read_three_hops() {
@@ -135,12 +142,14 @@ class Bench {
     constexpr uint64_t kRounds = 400;
     if (w_.self() <= 1) {
       const auto me = static_cast<uint64_t>(w_.self());
-      const auto begun = Clock::now();
+      std::vector<uint64_t> times;
       for (uint64_t i = 0; i < kRounds; ++i) {
+        const auto begun = Clock::now();
         while (turn.load(std::memory_order_acquire) != 2 * i + me) std::this_thread::yield();
         turn.fetch_add(1);
+        times.push_back(ns_since(begun));
       }
-      if (w_.self() == 0) append("ping_pong_round_ns " + std::to_string(ns_since(begun) / kRounds));
+      if (w_.self() == 0) report("ping_pong", times);
     }
     meet();
   }
@@ -150,32 +159,47 @@ class Bench {
     meet();
     if (w_.self() == 1) {
       std::atomic<uint64_t> next{0};
+      std::vector<uint64_t> times(kSamples);
       const auto begun = Clock::now();
       std::vector<std::thread> running;
       for (int t = 0; t < threads; ++t)
         running.emplace_back([&] {
-          for (uint64_t i = next++; i < kSamples; i = next++) (void)*word(0, area, i);
+          for (uint64_t i = next++; i < kSamples; i = next++) {
+            const auto touched = Clock::now();
+            (void)*word(0, area, i);
+            times[i] = ns_since(touched);
+          }
         });
       for (std::thread& t : running) t.join();
-      append("faults_per_second_" + std::to_string(threads) + " " +
-             std::to_string(kSamples * 1'000'000'000 / ns_since(begun)));
+      const std::string name = "faulters_" + std::to_string(threads);
+      append(name + "_per_second " + std::to_string(kSamples * 1'000'000'000 / ns_since(begun)));
+      report(name, times);
     }
     meet();
   }
   void sequential() {
     const uint64_t first = kReservedPages + 9 * kSamples * kStride;
-    const uint64_t pages = (w_.range_bytes(2) >> pando::kPageShift) - first;
     uint8_t* base = w_.range(2) + first * kPageSize;
     if (w_.self() == 2)
-      for (uint64_t i = 0; i < pages; ++i) *reinterpret_cast<volatile uint64_t*>(base + i * kPageSize) = i + 1;
+      for (uint64_t i = 0; i < w_.number("--mib", 256) << (20 - pando::kPageShift); ++i) *reinterpret_cast<volatile uint64_t*>(base + i * kPageSize) = i + 1;
     meet();
     if (w_.self() == 1) {
+      constexpr uint64_t kMiB = 1 << 20;
+      const uint64_t bytes = w_.number("--mib", 256) * kMiB;
       uint64_t sum = 0;
+      std::vector<uint64_t> times;
       const auto begun = Clock::now();
-      for (uint64_t at = 0; at < pages * kPageSize; at += 64) sum += *reinterpret_cast<volatile uint64_t*>(base + at);
+      for (uint64_t mib = 0; mib < bytes; mib += kMiB) {
+        const auto touched = Clock::now();
+        for (uint64_t at = mib; at < mib + kMiB; at += 64) sum += *reinterpret_cast<volatile uint64_t*>(base + at);
+        times.push_back(ns_since(touched));
+      }
       const double seconds = static_cast<double>(ns_since(begun)) * 1e-9;
-      if (sum == pages * (pages + 1) / 2)
-        append("sequential_bytes_per_second " + std::to_string(static_cast<uint64_t>(static_cast<double>(pages * kPageSize) / seconds)));
+      const uint64_t pages = bytes >> pando::kPageShift;
+      if (sum == pages * (pages + 1) / 2) {
+        append("sequential_bytes_per_second " + std::to_string(static_cast<uint64_t>(static_cast<double>(bytes) / seconds)));
+        report("sequential_mib", times);
+      }
     }
     meet();
   }

@@ -60,6 +60,14 @@ TEST_CASE("coherence: two nodes, random accesses: no update is lost, no read is 
   run_random(2, {"--seconds", "3"});
 }
 
+TEST_CASE("coherence: frames over gRPC streams instead of direct links: no update is lost, no read is stale") {
+  test::TestClusterOptions o = options(2, "coherence-random-worker");
+  o.arguments = {"--seconds", "2", "--seed", "6"};
+  o.spec.mutable_switches()->set_direct(false);
+  test::TestCluster cluster(o);
+  check_power_off(cluster.wait(milliseconds(60'000)), 2, 0);
+}
+
 TEST_CASE("coherence: three nodes, two processes each: no update is lost, no read is stale") {
   run_random(3, {"--seconds", "3", "--processes", "2", "--seed", "2"});
 }

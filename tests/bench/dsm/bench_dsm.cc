@@ -68,17 +68,31 @@ using Results = std::map<std::string, std::vector<double>>;
 
 struct Run {
   Results results;
-  std::vector<v1::StatusReply> statuses;  // shortly before the end
-  const v1::Histogram* leg(size_t node, const std::string& name) const {
-    for (const v1::Histogram& h : statuses.at(node).latencies())
-      if (h.name() == name) return &h;
-    return nullptr;
+  std::map<std::string, std::vector<v1::StatusReply>> marks;  // what the agents told when the worker asked, by node
+
+  // For each page that was read from its home.
+  double leg_ns(size_t node, const std::string& name) const {
+    return (sum_ns("after_reads", node, name) - sum_ns("before_reads", node, name)) / results.at("read_from_home")[3];
   }
-  double leg_mean_ns(size_t node, const std::string& name) const {
-    const v1::Histogram* h = leg(node, name);
-    return h && h->count() ? static_cast<double>(h->sum_ns()) / static_cast<double>(h->count()) : 0;
+
+ private:
+  double sum_ns(const std::string& mark, size_t node, const std::string& name) const {
+    for (const v1::Histogram& h : marks.at(mark).at(node).latencies())
+      if (h.name() == name) return static_cast<double>(h.sum_ns());
+    return 0;
   }
 };
+
+// Answers the worker's new marks.
+void answer_marks(test::TestCluster& cluster, const std::string& out, Run& run) {
+  std::ifstream file(out);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("mark ") || run.marks.contains(line.substr(5))) continue;
+    std::vector<v1::StatusReply>& statuses = run.marks[line.substr(5)];
+    for (int n = 0; n < 4; ++n) statuses.push_back(cluster.status(n));
+    std::ofstream(out + "." + line.substr(5)).put('\n');
+  }
+}
 
 Results read_results(const std::string& path) {
   Results results;
@@ -114,18 +128,10 @@ Run run_cluster(const Options& o, Phases phases, Transport transport) {
     test::TestCluster cluster(options);
     for (int n = 0; n < 4; ++n)
       if (!cluster.wait_phase(n, v1::PHASE_RUNNING, std::chrono::seconds(20))) std::exit(1);
-    // The legs are read while the cluster lives, and seldom, or reading them would be what is measured.
-    const auto interval = std::chrono::milliseconds(phases == Phases::All ? 500 : 200);
-    for (std::map<int, test::TestCluster::NodeEnd> ends; ends.size() < 4; ends = cluster.wait(interval)) {
-      try {
-        std::vector<v1::StatusReply> now;
-        for (int n = 0; n < 4; ++n) now.push_back(cluster.status(n));
-        run.statuses = now;
-      } catch (const std::exception&) {
-        continue;  // an agent has ended: what was read before counts
-      }
-    }
+    while (cluster.wait(std::chrono::milliseconds(20)).empty()) answer_marks(cluster, out, run);
+    (void)cluster.wait(std::chrono::seconds(10));
   }
+  for (const auto& [mark, statuses] : run.marks) unlink((out + "." + mark).c_str());
   run.results = read_results(out);
   unlink(out.c_str());
   return run;
@@ -200,11 +206,10 @@ void add_throughput(const Results& r, const Baseline& base, Report& report) {
 
 // Node 1 read pages that node 0 had written and mapped.  Means, because those add up.
 void add_legs(const Run& run, Report& report) {
-  if (run.statuses.size() != 4) return;
   const double total = run.results.at("read_from_home")[2], wait = run.results.at("wait_ns").at(0);
-  const double post = run.leg_mean_ns(1, "post"), request = run.leg_mean_ns(1, "request");
-  const double answer = run.leg_mean_ns(1, "answer"), install = run.leg_mean_ns(1, "install");
-  const double serve = run.leg_mean_ns(0, "serve"), revoke = run.leg_mean_ns(0, "revoke");
+  const double post = run.leg_ns(1, "post"), request = run.leg_ns(1, "request");
+  const double answer = run.leg_ns(1, "answer"), install = run.leg_ns(1, "install");
+  const double serve = run.leg_ns(0, "serve"), revoke = run.leg_ns(0, "revoke");
   const std::tuple<const char*, const char*, double> legs[] = {
       {"fault", "touch -> SIGBUS handler; page there -> instruction done", total - wait},
       {"post", "posted by the faulting thread -> taken by the agent", post},
@@ -224,7 +229,7 @@ void add_legs(const Run& run, Report& report) {
 
 void add_histograms(const Run& run, const Report& report) {
   report.say("histograms of the agents over the whole run (us: p50, p99; count):\n");
-  for (const v1::StatusReply& s : run.statuses)
+  for (const v1::StatusReply& s : run.marks.at("end"))
     for (const v1::Histogram& h : s.latencies())
       if (h.count() != 0)
         report.say("  node %u %-8s %8.1f %9.1f %8lu\n", s.node(), h.name().c_str(), static_cast<double>(h.p50_ns()) / 1e3,
@@ -237,8 +242,8 @@ bool complete(const Run& run, Phases phases) {
     const auto found = run.results.find(name);
     return found != run.results.end() && found->second.size() == values;
   };
-  if (has("local_fault", 4) && has("read_from_home", 4) && has("wait_ns", 1) &&
-      (phases == Phases::ReadsOnly || has("sequential_bytes_per_second", 1)))
+  if (has("local_fault", 4) && has("read_from_home", 4) && has("wait_ns", 1) && run.marks.contains("after_reads") &&
+      (phases == Phases::ReadsOnly || (has("sequential_bytes_per_second", 1) && run.marks.contains("end"))))
     return true;
   std::fprintf(stderr, "bench-dsm: the cluster did not finish its measurements\n");
   return false;

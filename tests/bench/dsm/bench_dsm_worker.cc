@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measured side of bench-dsm: four nodes touch each other's pages in phases; every phase begins with a barrier.  The
 // node that measures appends "name p50_ns p99_ns mean_ns count" or "name value" to the file given by --out.
-// --short 1: local faults and reads from a home alone.
+// --short 1: local faults and reads from a home alone.  A line "mark NAME" asks bench-dsm to read the agents' histograms;
+// it answers by making the file OUT.NAME.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -48,6 +49,8 @@ class Bench {
     concurrent(64);
     w_.set_fault_around(true);
     sequential();
+    if (w_.self() == 0) mark("end");
+    meet();
   }
 
  private:
@@ -89,6 +92,11 @@ class Bench {
     (void)!write(fd.get(), text.data(), text.size());
   }
 
+  void mark(const std::string& name) {
+    append("mark " + name);
+    while (access((out_ + "." + name).c_str(), F_OK) != 0) usleep(500);
+  }
+
   void local_fault() {
     meet();
     if (w_.self() == 1) measure("local_fault", 1, 0, [](volatile uint64_t* p) { *p = 1; });
@@ -99,11 +107,13 @@ class Bench {
     if (w_.self() == 0) write_all(0, 1);
     meet();
     if (w_.self() == 1) {
+      mark("before_reads");
       const auto before = w_.client().stats();
       measure("read_from_home", 0, 1, [](volatile uint64_t* p) { (void)*p; });
       const auto after = w_.client().stats();
       const uint64_t faults = after.faults_remote_read - before.faults_remote_read;
       append("wait_ns " + std::to_string((after.fault_wait_ns - before.fault_wait_ns) / std::max<uint64_t>(faults, 1)));
+      mark("after_reads");
     }
     meet();
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frames of one stream over a TCP connection of its own, without gRPC: gRPC has negotiated it (peer_mesh.h), and the
-// frames are the same.  Why: docs/design/0007-direct-links.md.
+// frames are the same.  Why: docs/design/0009-direct-links.md.
 //
 // On the wire: length (u32, little-endian) of a serialised PeerFrame, the frame, and its tag if the link is encrypted.
 // Writing happens on the caller's thread as long as the connection takes it, else on the thread "direct-write".

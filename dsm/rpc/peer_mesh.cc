@@ -53,6 +53,7 @@ class PeerMesh::Conversation : public Base, public FrameWriter, public Cancellab
   }
   void OnReadDone(bool ok) override {
     if (!ok) {
+      set_idle(false);
       detach();
       on_read_end();
     } else if (attached_) {
@@ -77,11 +78,18 @@ class PeerMesh::Conversation : public Base, public FrameWriter, public Cancellab
   // Called when our greeting is written and when the peer's is accepted; the second call opens the link.
   void greeting_step() {
     if (++greeting_steps_ < 2) return;
-    if (direct_) return read_next();  // nothing is to come but the end
+    if (direct_) {  // nothing is to come but the end
+      set_idle(true);
+      return read_next();
+    }
     attached_ = true;
     outbox().attach(this);
     mesh_.on_greeted(peer_, stream_);
     read_next();
+  }
+  void set_idle(bool idle) {
+    const std::lock_guard guard(mesh_.mutex_);
+    idle_ = idle;
   }
   void detach() {
     if (attached_) outbox().detach();
@@ -94,6 +102,7 @@ class PeerMesh::Conversation : public Base, public FrameWriter, public Cancellab
   v1::PeerFrame in_, out_;
   std::atomic<int> greeting_steps_{0};
   std::atomic<bool> attached_{false};
+  bool idle_ = false;  // under the mesh's mutex: a read is under way and nothing else, so that the stream can be ended
   std::atomic<bool> direct_{false};  // greeted, and the frames travel over a direct link
 };
 
@@ -111,7 +120,7 @@ class PeerMesh::DialReactor final : public Conversation<grpc::ClientBidiReactor<
   void close() override { StartWritesDone(); }
   void cancel() override { context_.TryCancel(); }
   void end_if_direct() override {
-    if (direct_) close();
+    if (idle_) close();
   }
   void OnDone(const grpc::Status& status) override {
     detach();
@@ -150,7 +159,7 @@ class PeerMesh::AcceptReactor final : public Conversation<grpc::ServerBidiReacto
   void close() override { finish(grpc::Status::OK); }
   void cancel() override { context_->TryCancel(); }
   void end_if_direct() override {
-    if (direct_) close();
+    if (idle_) close();
   }
   void OnDone() override {
     detach();

@@ -121,6 +121,17 @@ long stats(Machine& m, Vcpu&, const Arguments& x) {
   out.faults_remote_read = s.faults_remote_read;
   out.faults_remote_write = s.faults_remote_write;
   out.fault_wait_ns = s.fault_wait_ns;
+  const stub::Counters c = m.address_spaces().counters();
+  out.hand_overs = c.hand_overs;
+  out.sleeps = c.sleeps;
+  out.system_calls = c.syscalls;
+  out.user_faults = c.faults;
+  out.stub_faults = c.dsm_faults;
+  out.commands = c.commands;
+  out.unmaps = c.unmaps;
+  out.parks = c.parks;
+  out.proofs = c.proofs;
+  out.stub_ns = c.stub_ns;
   return m.memory().copy_to_guest(x.a, &out, sizeof out) ? 0 : -EFAULT;
 }
 

@@ -65,7 +65,10 @@ struct Counters {
   uint64_t stubs_made = 0, stubs_killed = 0, stubs_evicted = 0;
   uint64_t resets = 0;       // host limit on mappings reached
   uint64_t violations = 0;   // hostile behaviour detected
-  uint64_t spins = 0, blocks = 0;  // waits of vCPU threads for a stub
+  uint64_t hand_overs = 0;   // to a stub and back
+  uint64_t sleeps = 0;       // of these: the vCPU's thread slept
+  uint64_t proofs = 0;       // stops that were proven for the sake of an unmap
+  uint64_t stub_ns = 0;      // time from go to stop, estimated from samples
 };
 
 class Stub;

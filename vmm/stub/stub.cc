@@ -22,6 +22,8 @@ constexpr uint32_t kBatchRounds = 200;
 // Mappings closer than this to each other are registered by one call.
 constexpr uint64_t kRegisterGap = 64 * kPageSize;
 constexpr uint64_t kFaultAroundPages = 15;
+// Every so many runs one is timed; odd, so that it does not fall into step with what programs do.
+constexpr uint32_t kSampling = 17;
 constexpr size_t kLockedPagesMax = 64;  // held by one vCPU thread for one batch
 constexpr uint64_t kUffdModes =
     UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR | UFFDIO_REGISTER_MODE_WP;
@@ -51,6 +53,7 @@ Stub::Stub(NewStub born, const StubShared& shared) : shared_(shared), process_(s
 void Stub::prove_locked() {
   if (stop_ == Stop::Claimed) {
     kicked_ns_.store(now_ns(), std::memory_order_relaxed);  // for the watchdog
+    count(shared_.counters.proofs);
     stop_ = process_.prove();
     kicked_ns_.store(0, std::memory_order_relaxed);
   }
@@ -190,10 +193,15 @@ bool Stub::run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin sp
     process_.void_commands();
     unlock_pages();
   };
+  const bool sampled = ++run_count_ % kSampling == 0;
+  const int64_t began = sampled ? now_ns() : 0;
   process_.go({.commands = commands, .after = after, .spin = spin.stub_rounds});
   // Only now: the CPU that it leaves shall find this stub to run, not something else.
   if (left != nullptr) left->stop_spinning();
   const Stop stop = process_.wait_stop(spin.vmm_rounds, locked_.empty() ? nullptr : &on_done);
+  if (sampled) count(shared_.counters.stub_ns, static_cast<uint64_t>(now_ns() - began) * kSampling);
+  count(shared_.counters.hand_overs);
+  if (stop == Stop::Proven) count(shared_.counters.sleeps);
   kick_target.store(nullptr);
   unlock_pages();
   const std::lock_guard lock(mutex_);

@@ -115,6 +115,7 @@ class Stub {
   std::optional<uint64_t> set_fs_, set_gs_;  // what the process has
   std::vector<PageId> locked_;               // pages held for installs under way
 
+  uint32_t run_count_ = 0;  // for sampling
   int kept_off_ = -1;  // CPU where the stub shall not run
 
   std::atomic<bool> dead_{false};

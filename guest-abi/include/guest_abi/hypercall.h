@@ -105,7 +105,18 @@ struct pando_stats {		/* all counters since boot, this node */
 	pando_u64 faults_remote_read;
 	pando_u64 faults_remote_write;
 	pando_u64 fault_wait_ns;
-	pando_u64 reserved[12];
+	/* user mode */
+	pando_u64 hand_overs;		/* to a stub and back */
+	pando_u64 sleeps;		/* of these: the vCPU's thread slept instead of spinning */
+	pando_u64 system_calls;
+	pando_u64 user_faults;		/* page faults that the guest served */
+	pando_u64 stub_faults;		/* page faults that it never saw */
+	pando_u64 commands;		/* mappings changed in stubs: host system calls */
+	pando_u64 unmaps;		/* hypercalls MM_UNMAP and MM_RESYNC */
+	pando_u64 parks;		/* stubs stopped for them */
+	pando_u64 proofs;		/* of stops, for them */
+	pando_u64 stub_ns;		/* time spent in stubs, by samples: user code, signals, commands */
+	pando_u64 reserved[2];
 };
 #endif
 

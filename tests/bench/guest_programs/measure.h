@@ -13,6 +13,6 @@ uint64_t measure_now_ns(void);
 void measure_pin(int cpu);
 
 /* Prints {"name": ..., "median_us": ..., "p10_us": ..., "p90_us": ..., "samples": ...} after
- * `samples` batches. */
+ * `samples` batches; on Pando also what the machine counted, per operation: "per_NAME". */
 void measure(const char* name, int samples, int count, void (*batch)(int count));
 #endif

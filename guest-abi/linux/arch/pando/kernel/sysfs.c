@@ -4,7 +4,8 @@
  *
  *   abi_version   version of the guest ABI
  *   nodes         a line per node: number, name, CPUs, MiB
- *   stats         counters of the node that reads: faults and the time spent waiting for pages
+ *   stats         counters of the node that reads (struct pando_stats): faults and the time spent waiting for pages,
+ *                 and what user mode costs
  *   placement/    see placement.c
  *   exit_status   0 .. 255, written by root: the status of the machine when it powers off
  */
@@ -57,8 +58,12 @@ static ssize_t stats_show(struct kobject *kobj, struct kobj_attribute *attr, cha
 	if (err)
 		return err;
 	return sysfs_emit(buf, "node %d\nfaults_local %llu\nfaults_remote_read %llu\n"
-			  "faults_remote_write %llu\nfault_wait_ns %llu\n", node, s.faults_local,
-			  s.faults_remote_read, s.faults_remote_write, s.fault_wait_ns);
+			  "faults_remote_write %llu\nfault_wait_ns %llu\nhand_overs %llu\nsleeps %llu\n"
+			  "system_calls %llu\nuser_faults %llu\nstub_faults %llu\ncommands %llu\n"
+			  "unmaps %llu\nparks %llu\nproofs %llu\nstub_ns %llu\n", node,
+			  s.faults_local, s.faults_remote_read, s.faults_remote_write,
+			  s.fault_wait_ns, s.hand_overs, s.sleeps, s.system_calls, s.user_faults,
+			  s.stub_faults, s.commands, s.unmaps, s.parks, s.proofs, s.stub_ns);
 }
 static struct kobj_attribute stats_attr = __ATTR_RO(stats);
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t kDataGpa = 0x200000;
 
+USER_CODE(write_bases, "wrfsbase %rsi\n wrgsbase %rdi\n syscall\n rdfsbase %rsi\n rdgsbase %rdi\n syscall\n");
 USER_CODE(call_getppid, "movl $110, %eax\n movl $1, %edi\n movl $2, %esi\n syscall\n hlt\n");
 USER_CODE(just_call, "syscall\n");
 USER_CODE(load_then_call, "movq (%rbx), %rcx\n syscall\n");
@@ -196,6 +197,28 @@ TEST_CASE("stub: segment bases: user code sees those of the thread") {
   g.map(cpu, kMm, kData, kDataGpa);
   REQUIRE(g.run(cpu) == PANDO_EXIT_SYSCALL);
   CHECK(g.regs.dx == 13);
+}
+
+TEST_CASE("stub: segment bases that user code writes itself: are reported, and changed ones arrive") {
+  Guest g;
+  if (!g.spaces.fsgsbase()) return;  // the instructions do not exist there
+  TestCpu cpu;
+  g.code(write_bases_start, write_bases_end);
+  for (uint64_t i = 1; i < 10; i++) {
+    g.regs.ip = kCode;
+    g.regs.si = kData + i * 64;
+    g.regs.di = kData + i * 128;
+    g.user.fs_base = g.user.gs_base = 0;
+    REQUIRE(g.run_with_code(cpu) == PANDO_EXIT_SYSCALL);
+    CHECK(g.user.fs_base == kData + i * 64);
+    CHECK(g.user.gs_base == kData + i * 128);
+    g.user.fs_base = kData + i;
+    REQUIRE(g.run(cpu) == PANDO_EXIT_SYSCALL);
+    CHECK(g.regs.si == kData + i);
+    CHECK(g.regs.di == kData + i * 128);
+    CHECK(g.user.fs_base == kData + i);
+    CHECK(g.user.gs_base == kData + i * 128);
+  }
 }
 
 TEST_CASE("stub: exceptions: arrive with signal and trap number") {

@@ -68,6 +68,17 @@ long ipi(Machine& m, Vcpu&, const Arguments& x) {
   return 0;
 }
 
+long lock_wait(Machine& m, Vcpu& v, const Arguments& x) {
+  if (x.a > 1) return -EINVAL;
+  return m.lock_wait(v, x.a ? Machine::LockWait::Interruptible : Machine::LockWait::KickOnly);
+}
+
+long lock_kick(Machine& m, Vcpu&, const Arguments& x) {
+  if (x.a >= m.vcpu_count()) return -EINVAL;
+  m.kick_lock_waiter(VcpuId(static_cast<uint16_t>(x.a)));
+  return 0;
+}
+
 long vcpu_start(Machine& m, Vcpu&, const Arguments& x) {
   if (x.a >= m.vcpu_count()) return -EINVAL;
   if (!m.memory().contains_virtual(x.b)) return -EFAULT;
@@ -144,6 +155,8 @@ long dispatch(Machine& m, Vcpu& v, long number, const Arguments& x) {
     case PANDO_HC_IDLE: return m.idle(v);
     case PANDO_HC_POWER: return power(m, v, x);
     case PANDO_HC_IPI: return ipi(m, v, x);
+    case PANDO_HC_LOCK_WAIT: return lock_wait(m, v, x);
+    case PANDO_HC_LOCK_KICK: return lock_kick(m, v, x);
     case PANDO_HC_VCPU_START: return vcpu_start(m, v, x);
     case PANDO_HC_KERNEL_MAP: return kernel_map(m, v, x);
     case PANDO_HC_KERNEL_UNMAP: return m.shootdown().kernel_unmap(x.a, x.b, x.c);

@@ -28,6 +28,10 @@ struct IpiMessage {
   Machine::Wanted wanted;
 };
 
+struct LockKickMessage {
+  uint32_t vcpu;
+};
+
 struct VcpuStartMessage {
   uint64_t vcpu;
   uint64_t entry;
@@ -125,6 +129,7 @@ void Machine::run() {
 bool Machine::on_message(dsm::FabricMessage message) {
   switch (message.kind) {
     case FabricKind::Ipi: on_ipi(message); break;
+    case FabricKind::LockKick: on_lock_kick(message); break;
     case FabricKind::VcpuStart: on_vcpu_start(message); break;
     case FabricKind::MmUnmap:
     case FabricKind::MmResync:
@@ -152,6 +157,11 @@ void Machine::on_ipi(const dsm::FabricMessage& message) {
     if (at != 0 && memory_.contains_physical(GuestPhys(at), 1))
       client_->fetch_ahead(page_of(GuestPhys(at)), VcpuId(static_cast<uint16_t>(ipi.vcpu)));
   vcpus_[ipi.vcpu]->raise(ipi.vector);
+}
+
+void Machine::on_lock_kick(const dsm::FabricMessage& message) {
+  LockKickMessage kick;
+  if (decode(message, kick) && kick.vcpu < vcpus_.size() && vcpus_[kick.vcpu]) vcpus_[kick.vcpu]->kick_lock_waiter();
 }
 
 void Machine::on_vcpu_start(const dsm::FabricMessage& message) {
@@ -226,17 +236,39 @@ void Machine::send_ipi(VcpuId id, unsigned vector, const Wanted& wanted) {
   client_->send(client_->layout().vcpu_node[id.value()], FabricKind::Ipi, bytes_of(ipi));
 }
 
-long Machine::idle(Vcpu& vcpu) {
+template <class Done>
+void Machine::sleep_until(Vcpu& vcpu, Done done) {
   spaces_.enter_idle(vcpu.run);
   vcpu.wake.store(0);
-  vcpu.idle.store(true);  // before the load of pending; partner: raise() sets pending, then loads idle
-  while (!vcpu.pending().load() && !vcpu.debug.attention()) {
+  vcpu.idle.store(true);  // before the loads in done(); partner: wake_up() loads it after what done() looks at was set
+  while (!done() && !vcpu.debug.attention()) {
     futex_wait(vcpu.wake, 0, kIdleLimit);
     vcpu.wake.store(0);
   }
   vcpu.idle.store(false);
   spaces_.leave_idle(vcpu.run);
+}
+
+long Machine::idle(Vcpu& vcpu) {
+  sleep_until(vcpu, [&] { return vcpu.pending().load() != 0; });
   return 0;
+}
+
+long Machine::lock_wait(Vcpu& vcpu, LockWait kind) {
+  sleep_until(vcpu, [&] {
+    return vcpu.lock_kicked.load() || (kind == LockWait::Interruptible && vcpu.pending().load() != 0);
+  });
+  vcpu.lock_kicked.store(false);
+  return 0;
+}
+
+void Machine::kick_lock_waiter(VcpuId id) {
+  if (is_local(id)) {
+    vcpus_[id.value()]->kick_lock_waiter();
+    return;
+  }
+  const LockKickMessage kick{id.value()};
+  client_->send(client_->layout().vcpu_node[id.value()], FabricKind::LockKick, bytes_of(kick));
 }
 
 void Machine::announce_power(uint32_t kind, uint32_t code) {

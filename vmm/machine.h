@@ -58,6 +58,9 @@ class Machine {
   using Wanted = std::array<uint64_t, 3>;
   void send_ipi(VcpuId id, unsigned vector, const Wanted& wanted);
   long idle(Vcpu& vcpu);
+  enum class LockWait : uint8_t { KickOnly, Interruptible };
+  long lock_wait(Vcpu& vcpu, LockWait kind);
+  void kick_lock_waiter(VcpuId id);
   // Tells the agent; the second form also waits for the end of the process.
   void announce_power(uint32_t kind, uint32_t code);
   [[noreturn]] void power(uint32_t kind, uint32_t code);
@@ -71,6 +74,10 @@ class Machine {
   long start_local(VcpuId id, uint64_t entry, uint64_t argument);
   void on_vcpu_start(const dsm::FabricMessage& message);
   void on_ipi(const dsm::FabricMessage& message);
+  void on_lock_kick(const dsm::FabricMessage& message);
+  // Sleeps until `done`, which whoever changes it follows up by Vcpu::wake_up(), or a debugger wants the vCPU.
+  template <class Done>
+  void sleep_until(Vcpu& vcpu, Done done);
   void on_console_input(const dsm::FabricMessage& message);
   // False on Shutdown.
   bool on_message(dsm::FabricMessage message);

@@ -83,13 +83,21 @@ void Vcpu::raise(unsigned vector) {
   kick();
 }
 
+bool Vcpu::wake_up() {
+  if (!idle.load()) return false;
+  wake.store(1);
+  futex_wake(wake, 1);
+  return true;
+}
+
+void Vcpu::kick_lock_waiter() {
+  lock_kicked.store(true);  // before the load in wake_up()
+  (void)wake_up();
+}
+
 void Vcpu::kick() {
   if (this == current_vcpu) return;  // seen when the guest enables interrupts or the hypercall returns
-  if (idle.load()) {
-    wake.store(1);
-    futex_wake(wake, 1);
-    return;
-  }
+  if (wake_up()) return;
   if (const pid_t target = tid.load()) syscall(SYS_tgkill, getpid(), target, kKickSignal);
 }
 

@@ -33,10 +33,12 @@ struct alignas(64) Vcpu {
   timer_t timer{};
   Mapping signal_stack;
 
-  // True while the thread sleeps in PANDO_HC_IDLE or is about to; partner of the load in kick().
+  // True while the thread sleeps in PANDO_HC_IDLE or PANDO_HC_LOCK_WAIT, or is about to; partner of the load in wake_up().
   std::atomic<bool> idle{false};
-  // Futex of the idle sleep: 1 = look at pending.
+  // Futex of that sleep: 1 = look again.
   std::atomic<uint32_t> wake{0};
+  // Set by PANDO_HC_LOCK_KICK, cleared by the end of PANDO_HC_LOCK_WAIT.
+  std::atomic<bool> lock_kicked{false};
   // Set while a frame is being pushed on the guest stack: a fault then means that the guest lost its stack.
   volatile bool pushing_frame = false;
 
@@ -56,6 +58,11 @@ struct alignas(64) Vcpu {
   void raise(unsigned vector);
   // Makes the vCPU's thread look at its pending bits.
   void kick();
+  void kick_lock_waiter();
+
+ private:
+  // False: it does not sleep.
+  bool wake_up();
 };
 
 static_assert(offsetof(pando_vcpu_block, irq_on) == PANDO_VB_IRQ_ON);

@@ -90,6 +90,7 @@ enum class FabricKind : uint16_t {
   Ack,              // vmm
   StopWorld,        // reserved
   Debug,            // own agent <-> vmm: dsm/shm/debug_message.h
+  LockKick,         // vmm: vcpu
   Power = 64,       // to the own agent: {u32 kind, u32 code}: the agent spreads it and ends the cluster
   ConsoleOut,       // to the own agent: {u8 port, bytes}; the agent forwards to the console's attach point
   ConsoleIn,        // from the agent: {u8 port, bytes}

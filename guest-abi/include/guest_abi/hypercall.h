@@ -28,8 +28,10 @@
  *   14  MM_FREE         mm, nodes                              no         0; mm is never used again
  *   15  RUN_USER        mm, struct pando_user *                yes        PANDO_EXIT_*
  *   16  SET_ENTRY       irq entry, trap entry                  no         0; once, on the first vCPU
- *   17  LOCK_WAIT       reserved: -ENOSYS
- *   18  LOCK_KICK       reserved: -ENOSYS
+ *   17  LOCK_WAIT       interruptible                          yes        0 after a LOCK_KICK of this vCPU since its last
+ *                                                                         LOCK_WAIT; interruptible = 1: also when
+ *                                                                         something is pending
+ *   18  LOCK_KICK       cpu                                    no         0
  *   19  STATS           struct pando_stats *                   no         0; counters of this node
  *
  * History: version 1, first; later: pages of an IPI (zero before).

@@ -29,6 +29,9 @@ void pando_hide_distances(void);
 /* process.c */
 asmlinkage void __noreturn pando_task_start(struct task_struct *prev, int (*fn)(void *), void *arg);
 
+/* lock.c */
+void pando_lock_init(void);
+
 /* console.c, power.c, smp.c, time.c, cpuinfo.c, sysfs.c */
 void pando_early_console(void);
 void __noreturn pando_power(long kind, long code);

@@ -28,6 +28,7 @@ static void set_percpu_offset(int cpu)
 void __init smp_prepare_boot_cpu(void)
 {
 	set_percpu_offset(0);
+	pando_lock_init();
 }
 
 static const struct cpumask *node_mask(int cpu)

@@ -339,7 +339,9 @@ void Session::ship_images() {
 void Session::start_all() {
   std::vector<std::string> listening;
   for (const Node& node : nodes_) listening.push_back(node.listening);
-  PlanImages images{.kernel_sha256 = images_.kernel.sha256, .initrd_sha256 = {}};
+  PlanImages images{.kernel_sha256 = images_.kernel.sha256,
+                    .kernel_file = images_.kernel.file,
+                    .initrd_sha256 = {}};
   for (const Image& initrd : images_.initrds) images.initrd_sha256.push_back(initrd.sha256);
   const v1::Plan plan = make_plan(config_, cluster_id_, listening, images);
   for_all_nodes("starting",

@@ -87,7 +87,7 @@ Session::Session(config::ClusterConfig config, SessionOptions options)
       cluster_id_(tls::random_id()),
       images_(open_images(config_, Installation::of_this_program(), options_.extra_initrd)),
       certificates_(certificates_for(config_)),
-      runtime_(RuntimeDir::take(options_.runtime_name)),
+      runtime_(RuntimeDir::take(options_.runtime_name, options_.old_logs)),
       nodes_(config_.nodes.size()),
       signals_(open_signals()),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -439,10 +439,11 @@ Outcome Session::end(const std::string& reason) {
   return best.value_or(Outcome{kExitInternal, "no node was started"});
 }
 
-void Session::hand_over() {
+void Session::hand_over(const std::vector<std::string>& restart) {
   std::vector<HeldAgent> held;
   for (const Node& node : nodes_) held.push_back(HeldAgent::of(*node.process));
-  const pid_t keeper = start_keeper(*runtime_, held, config_.timeouts.shutdown + kEndSlack);
+  const pid_t keeper =
+      start_keeper(*runtime_, held, config_.timeouts.shutdown + kEndSlack, restart);
   keep_runtime_ = true;
   for (Node& node : nodes_) node.process->release();
   save_state(keeper);

@@ -42,7 +42,7 @@ cp "$(dirname "${BASH_SOURCE[0]}")/without-userfaultfd" .
 run_pando 30 run refused.toml -- true </dev/null
 expect_status 2 "userfaultfd refused"
 [[ $(wc -l <err) == 1 && ! -s out ]] || { show; fail "one sentence was expected"; }
-expect_err_has "pando: node a: this host refuses userfaultfd (userfaultfd: Operation not permitted); Pando needs Linux 6.4 or newer and, in a container, a seccomp profile that allows it"
+expect_err_has "pando: node a: a stub process may not use userfaultfd (Operation not permitted): the host kernel needs CONFIG_USERFAULTFD and no filter against userfaultfd(2)"
 
 # The least memory that the cluster file accepts is enough.
 run_pando 60 run good.toml --memory 64MiB -- true </dev/null

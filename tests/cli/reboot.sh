@@ -59,6 +59,6 @@ expect_nothing_left
 run_pando 60 up "$one" --no-reboot < <(echo reboot)
 expect_status 0 "up --no-reboot"
 expect_err_has "pando: the guest asked for a reboot"
-run_pando 60 run "$one" -- sh -c 'reboot; sleep 100'
+run_pando 60 run "$one" -- sh -c 'reboot -f'
 expect_status 0 "run with a reboot"
 expect_err_has "pando: the guest asked for a reboot"

@@ -349,15 +349,12 @@ void Session::start_all() {
 }
 
 void Session::wait_running() {
-  const auto runs = [](const Node& node) { return node.phase >= v1::PHASE_RUNNING; };
+  // A node that is ending tells why in a moment.
+  const auto runs = [](const Node& node) { return node.phase == v1::PHASE_RUNNING; };
   // The agents have time-outs of their own for each step; this one is for agents that fell silent.
   const auto limit = config_.timeouts.connect + config_.timeouts.vmm_ready + kEndSlack;
   const auto deadline = Clock::now() + limit;
-  while (!all_nodes(runs)) {
-    if (Clock::now() >= deadline) {
-      fail_deadline("the node did not come up", runs, limit, "look at its log with pando logs");
-    }
-    pump(deadline);
+  for (;;) {
     // A guest may have run and ended before we looked: that is for supervise().
     const bool ended = std::any_of(nodes_.begin(), nodes_.end(),
                                    [](const Node& n) { return n.exit || n.wait_status; });
@@ -366,6 +363,11 @@ void Session::wait_running() {
     });
     if (guest_ended) return;
     if (ended || signals_seen_ > 0) check_alive();
+    if (all_nodes(runs)) return;
+    if (Clock::now() >= deadline) {
+      fail_deadline("the node did not come up", runs, limit, "look at its log with pando logs");
+    }
+    pump(deadline);
   }
 }
 

@@ -86,10 +86,10 @@ Machine::Machine(const Options& options, std::unique_ptr<dsm::NodeClient> client
 Machine::~Machine() = default;
 
 void Machine::load(const Options& options) {
-  const Image image = Image::read(options.kernel.get(), "kernel image");
+  const Image image = Image::read(options.kernel.get(), options.kernel_name);
   for (const Image::Segment& segment : image.segments()) {
     if (!memory_.contains_physical(segment.start, segment.memory_bytes))
-      throw UserError("kernel image: needs " + std::to_string(image.end().value() >> 20) +
+      throw UserError(options.kernel_name + ": needs " + std::to_string(image.end().value() >> 20) +
                       " MiB, but the guest has " + std::to_string(memory_.bytes() >> 20) +
                       " MiB of RAM: raise `memory` in the configuration");
     if (!segment.writable)

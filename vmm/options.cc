@@ -33,6 +33,7 @@ Options parse_options(int argc, char** argv) {
   app.add_option("--append", options.append, "kernel command line");
   app.add_option("--log-level", options.log_level, "debug, info, warn or error");
   app.add_option("--node-name", options.node_name, "name of this node in messages");
+  app.add_option("--kernel-name", options.kernel_name, "file name of the kernel image in messages");
   app.add_option("--hand-over", options.hand_over, "how vCPU and user code wait for each other")
       ->transform(CLI::CheckedTransformer(std::map<std::string, stub::HandOver>{
           {"adaptive", stub::HandOver::Adaptive}, {"spin", stub::HandOver::Spin}, {"block", stub::HandOver::Block}}));

@@ -18,6 +18,7 @@ struct Options {
   std::string append;             // kernel command line
   std::string log_level = "info";
   std::string node_name = "node";
+  std::string kernel_name = "kernel image";  // in messages
   bool sandbox = true;
   bool wait_debugger = false;  // stay stopped until `pando gdb` lets go
   stub::HandOver hand_over = stub::HandOver::Adaptive;

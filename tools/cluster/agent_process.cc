@@ -2,7 +2,6 @@
 #include "tools/cluster/agent_process.h"
 
 #include <fcntl.h>
-#include <google/protobuf/util/json_util.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,8 +14,6 @@
 
 namespace pando::cluster {
 namespace {
-
-constexpr size_t kLineMax = 64 * 1024;
 
 struct Pipe {
   UniqueFd read, write;
@@ -46,16 +43,14 @@ AgentProcess::AgentProcess(const std::vector<std::string>& command, int log_fd) 
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   check_errno(pidfd_.get(), "pidfd_open");
   to_agent_ = std::move(in.write);
-  from_agent_ = std::move(out.read);
-  check_errno(::fcntl(from_agent_.get(), F_SETFL, O_NONBLOCK), "fcntl(O_NONBLOCK)");
+  events_.emplace(std::move(out.read));
 }
 
 AgentProcess::AgentProcess(AgentProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
       pidfd_(std::move(other.pidfd_)),
       to_agent_(std::move(other.to_agent_)),
-      from_agent_(std::move(other.from_agent_)),
-      partial_line_(std::move(other.partial_line_)),
+      events_(std::move(other.events_)),
       wait_status_(other.wait_status_) {}
 
 AgentProcess::~AgentProcess() {
@@ -71,34 +66,6 @@ bool AgentProcess::send(const v1::NodeSpec& spec) {
   for (int shift = 0; shift < 32; shift += 8)
     bytes += static_cast<char>((body.size() >> shift) & 0xff);
   return write_all(to_agent_.get(), bytes + body);
-}
-
-std::vector<v1::Event> AgentProcess::read_events() {
-  std::array<char, 16 * 1024> buffer;
-  while (from_agent_) {
-    const ssize_t got = ::read(from_agent_.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) break;
-    if (got <= 0) {
-      from_agent_.reset();
-      break;
-    }
-    partial_line_.append(buffer.data(), static_cast<size_t>(got));
-    if (partial_line_.size() > kLineMax && partial_line_.find('\n') == partial_line_.npos)
-      partial_line_.clear();
-  }
-  std::vector<v1::Event> events;
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;  // a newer agent may say more
-  size_t begin = 0;
-  for (size_t end; (end = partial_line_.find('\n', begin)) != partial_line_.npos; begin = end + 1) {
-    v1::Event event;
-    const std::string line = partial_line_.substr(begin, end - begin);
-    if (google::protobuf::util::JsonStringToMessage(line, &event, options).ok())
-      events.push_back(std::move(event));
-  }
-  partial_line_.erase(0, begin);
-  return events;
 }
 
 std::optional<int> AgentProcess::ended() {

@@ -15,6 +15,7 @@
 #include "base/unique_fd.h"
 #include "proto/control.pb.h"
 #include "proto/node.pb.h"
+#include "tools/cluster/event_reader.h"
 
 namespace pando::cluster {
 
@@ -32,11 +33,11 @@ class AgentProcess {
 
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }           // readable once it has ended
-  int events_fd() const { return from_agent_.get(); }  // -1 after its end of file
+  int events_fd() const { return events_->fd(); }      // -1 after its end of file
   int liveness_fd() const { return to_agent_.get(); }
 
-  // Complete lines that have arrived; does not block.  Lines that are no events are dropped.
-  std::vector<v1::Event> read_events();
+  // Those that have arrived; does not block.
+  std::vector<v1::Event> read_events() { return events_->read(); }
   // Its wait status once it has ended.
   std::optional<int> ended();
   void close_liveness() { to_agent_.reset(); }
@@ -46,8 +47,8 @@ class AgentProcess {
 
  private:
   pid_t pid_ = -1;
-  UniqueFd pidfd_, to_agent_, from_agent_;
-  std::string partial_line_;
+  UniqueFd pidfd_, to_agent_;
+  std::optional<EventReader> events_;  // always there: the constructor starts the process first
   std::optional<int> wait_status_;
 };
 

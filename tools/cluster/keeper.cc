@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <optional>
 
 #include "base/error.h"
+#include "tools/cluster/event_reader.h"
 #include "tools/cluster/spawn.h"
 
 namespace pando::cluster {
@@ -22,13 +22,14 @@ using Clock = std::chrono::steady_clock;
 
 struct Kept {
   pid_t pid;
-  UniqueFd pidfd, liveness, events;
+  UniqueFd pidfd, liveness;
+  EventReader events;
 };
 
-void drain(UniqueFd& events) {
-  std::array<char, 4096> buffer;
-  const ssize_t got = ::read(events.get(), buffer.data(), buffer.size());
-  if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) events.reset();
+bool says_reboot(Kept& agent) {
+  const std::vector<v1::Event> events = agent.events.read();
+  return std::any_of(events.begin(), events.end(),
+                     [](const v1::Event& e) { return e.exit().reason() == v1::EXIT_REBOOT; });
 }
 
 UniqueFd open_signals() {
@@ -67,7 +68,7 @@ HeldAgent HeldAgent::parse(const std::string& text) {
 }
 
 pid_t start_keeper(const RuntimeDir& runtime, const std::vector<HeldAgent>& agents,
-                   std::chrono::nanoseconds grace) {
+                   std::chrono::nanoseconds grace, const std::vector<std::string>& restart) {
   std::vector<std::string> command{
       "pando", "hold", runtime.path(), std::to_string(runtime.lock_fd()),
       std::to_string(std::chrono::ceil<std::chrono::milliseconds>(grace).count())};
@@ -82,20 +83,21 @@ pid_t start_keeper(const RuntimeDir& runtime, const std::vector<HeldAgent>& agen
       if (fd >= 0) fds.passed.push_back(fd);
     }
   }
+  for (const std::string& word : restart) command.push_back("--restart=" + word);
   return spawn(command, fds, "/proc/self/exe");
 }
 
-void keep(const std::string& runtime_path, int lock_fd, const std::vector<HeldAgent>& held,
-          std::chrono::milliseconds grace) {
+KeptUntil keep(const std::string& runtime_path, int lock_fd, const std::vector<HeldAgent>& held,
+               std::chrono::milliseconds grace) {
   const RuntimeDir runtime = RuntimeDir::adopt(runtime_path, UniqueFd(lock_fd));
   std::vector<Kept> agents;
   for (const HeldAgent& agent : held) {
-    agents.push_back(
-        {agent.pid, UniqueFd(agent.pidfd), UniqueFd(agent.liveness_fd), UniqueFd(agent.events_fd)});
+    agents.push_back({agent.pid, UniqueFd(agent.pidfd), UniqueFd(agent.liveness_fd),
+                      EventReader(UniqueFd(agent.events_fd))});
   }
   const UniqueFd signals = open_signals();
   std::optional<Clock::time_point> kill_at;
-  bool killed = false;
+  bool killed = false, told_to_end = false, reboot = false;
   const auto begin_end = [&] {
     if (kill_at) return;
     kill_at = Clock::now() + grace;
@@ -105,7 +107,7 @@ void keep(const std::string& runtime_path, int lock_fd, const std::vector<HeldAg
     std::vector<pollfd> fds{{kill_at ? -1 : signals.get(), POLLIN, 0}};
     for (const Kept& agent : agents) {
       fds.push_back({agent.pidfd.get(), POLLIN, 0});
-      fds.push_back({agent.events.get(), POLLIN, 0});
+      fds.push_back({agent.events.fd(), POLLIN, 0});
     }
     const auto left =
         kill_at ? std::chrono::ceil<std::chrono::milliseconds>(*kill_at - Clock::now()).count() : 0;
@@ -113,9 +115,13 @@ void keep(const std::string& runtime_path, int lock_fd, const std::vector<HeldAg
         kill_at && !killed ? static_cast<int>(std::clamp<int64_t>(left, 0, 60'000)) : -1;
     if (::poll(fds.data(), fds.size(), limit_ms) < 0 && errno != EINTR)
       throw HostError("poll", errno);
-    if (fds[0].revents != 0) begin_end();
+    if (fds[0].revents != 0) {
+      told_to_end = true;
+      begin_end();
+    }
     for (size_t i = 0; i < agents.size(); ++i) {
-      if (fds[2 + 2 * i].revents != 0) drain(agents[i].events);
+      // Before the end is noted: what an agent wrote at its end has arrived by then.
+      if (fds[1 + 2 * i].revents != 0 || fds[2 + 2 * i].revents != 0) reboot |= says_reboot(agents[i]);
       if (fds[1 + 2 * i].revents == 0) continue;
       agents[i].pidfd.reset();
       begin_end();
@@ -126,6 +132,7 @@ void keep(const std::string& runtime_path, int lock_fd, const std::vector<HeldAg
     }
   }
   runtime.forget_state();
+  return reboot && !told_to_end ? KeptUntil::Reboot : KeptUntil::End;
 }
 
 }  // namespace pando::cluster

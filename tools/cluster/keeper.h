@@ -23,13 +23,16 @@ struct HeldAgent {
   std::string text() const;
 };
 
-// Starts `pando hold`, handing on the lock and the descriptors.  Returns its process id.
+// Starts `pando hold`, handing on the lock, the descriptors and the command that starts the cluster
+// again when its guest reboots (empty: none).  Returns its process id.
 pid_t start_keeper(const RuntimeDir& runtime, const std::vector<HeldAgent>& agents,
-                   std::chrono::nanoseconds grace);
+                   std::chrono::nanoseconds grace, const std::vector<std::string>& restart);
+
+enum class KeptUntil : uint8_t { End, Reboot };
 
 // The body of `pando hold`: until all agents have ended.  After the first end, or SIGTERM, the
 // others get `grace`, then they are killed.
-void keep(const std::string& runtime_path, int lock_fd, const std::vector<HeldAgent>& agents,
-          std::chrono::milliseconds grace);
+KeptUntil keep(const std::string& runtime_path, int lock_fd, const std::vector<HeldAgent>& agents,
+               std::chrono::milliseconds grace);
 
 }  // namespace pando::cluster

@@ -11,7 +11,7 @@ Outcome outcome_of(const v1::ExitStatus& status, const std::string& node_name) {
     case v1::EXIT_POWER_OFF:
       return {static_cast<int>(std::min<uint32_t>(status.code(), 255)), ""};
     case v1::EXIT_REBOOT:
-      return {kExitFine, "the guest asked for a reboot; pando ends instead"};
+      return {kExitFine, "the guest asked for a reboot", true};
     case v1::EXIT_HALT:
       return {kExitFine, "the guest halted"};
     case v1::EXIT_PANIC:

@@ -23,6 +23,7 @@ enum ExitCode : int {
 struct Outcome {
   int code = kExitInternal;
   std::string sentence;  // empty: nothing to say
+  bool reboot = false;   // the guest wants to be started again
 };
 
 Outcome outcome_of(const v1::ExitStatus& status, const std::string& node_name);

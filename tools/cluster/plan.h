@@ -16,6 +16,7 @@ v1::NodeSpec make_spec(const config::ClusterConfig& config, size_t node,
 
 struct PlanImages {
   std::string kernel_sha256;
+  std::string kernel_file;  // for messages
   std::vector<std::string> initrd_sha256;
 };
 // What all nodes are told.  `listening`: by node id, where each agent really listens

@@ -100,7 +100,7 @@ std::string runtime_root() {
   return ::geteuid() == 0 ? "/run/pando" : "/tmp/pando-" + std::to_string(::geteuid());
 }
 
-RuntimeDir RuntimeDir::take(const std::string& cluster) {
+RuntimeDir RuntimeDir::take(const std::string& cluster, OldLogs logs) {
   own_folder(runtime_root());
   for (const std::string& folder : folders()) sweep(folder);
   const std::string path = runtime_root() + "/" + cluster;
@@ -112,7 +112,8 @@ RuntimeDir RuntimeDir::take(const std::string& cluster) {
                     cluster);
   }
   for (const auto& item : fs::directory_iterator(path)) {
-    if (item.path().filename() != "lock") fs::remove_all(item.path());  // of an earlier run
+    const bool kept = logs == OldLogs::Keep && item.path().extension() == ".log";
+    if (!kept && item.path().filename() != "lock") fs::remove_all(item.path());  // of an earlier run
   }
   return {path, std::move(lock)};
 }

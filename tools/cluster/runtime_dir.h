@@ -14,10 +14,12 @@
 
 namespace pando::cluster {
 
+enum class OldLogs : uint8_t { Remove, Keep };
+
 class RuntimeDir {
  public:
   // Takes the folder of a new cluster.  Throws UserError when a cluster of that name is running.
-  static RuntimeDir take(const std::string& cluster);
+  static RuntimeDir take(const std::string& cluster, OldLogs logs = OldLogs::Remove);
   // Takes over the lock from the process that passed it on.
   static RuntimeDir adopt(const std::string& path, UniqueFd lock);
 

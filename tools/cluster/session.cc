@@ -87,7 +87,7 @@ Session::Session(config::ClusterConfig config, SessionOptions options)
       cluster_id_(tls::random_id()),
       images_(open_images(config_, Installation::of_this_program(), options_.extra_initrd)),
       certificates_(certificates_for(config_)),
-      runtime_(RuntimeDir::take(options_.runtime_name)),
+      runtime_(RuntimeDir::take(options_.runtime_name, options_.old_logs)),
       nodes_(config_.nodes.size()),
       signals_(open_signals()),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -339,7 +339,9 @@ void Session::ship_images() {
 void Session::start_all() {
   std::vector<std::string> listening;
   for (const Node& node : nodes_) listening.push_back(node.listening);
-  PlanImages images{.kernel_sha256 = images_.kernel.sha256, .initrd_sha256 = {}};
+  PlanImages images{.kernel_sha256 = images_.kernel.sha256,
+                    .kernel_file = images_.kernel.file,
+                    .initrd_sha256 = {}};
   for (const Image& initrd : images_.initrds) images.initrd_sha256.push_back(initrd.sha256);
   const v1::Plan plan = make_plan(config_, cluster_id_, listening, images);
   for_all_nodes("starting",
@@ -347,15 +349,12 @@ void Session::start_all() {
 }
 
 void Session::wait_running() {
-  const auto runs = [](const Node& node) { return node.phase >= v1::PHASE_RUNNING; };
+  // A node that is ending tells why in a moment.
+  const auto runs = [](const Node& node) { return node.phase == v1::PHASE_RUNNING; };
   // The agents have time-outs of their own for each step; this one is for agents that fell silent.
   const auto limit = config_.timeouts.connect + config_.timeouts.vmm_ready + kEndSlack;
   const auto deadline = Clock::now() + limit;
-  while (!all_nodes(runs)) {
-    if (Clock::now() >= deadline) {
-      fail_deadline("the node did not come up", runs, limit, "look at its log with pando logs");
-    }
-    pump(deadline);
+  for (;;) {
     // A guest may have run and ended before we looked: that is for supervise().
     const bool ended = std::any_of(nodes_.begin(), nodes_.end(),
                                    [](const Node& n) { return n.exit || n.wait_status; });
@@ -364,6 +363,11 @@ void Session::wait_running() {
     });
     if (guest_ended) return;
     if (ended || signals_seen_ > 0) check_alive();
+    if (all_nodes(runs)) return;
+    if (Clock::now() >= deadline) {
+      fail_deadline("the node did not come up", runs, limit, "look at its log with pando logs");
+    }
+    pump(deadline);
   }
 }
 
@@ -437,10 +441,11 @@ Outcome Session::end(const std::string& reason) {
   return best.value_or(Outcome{kExitInternal, "no node was started"});
 }
 
-void Session::hand_over() {
+void Session::hand_over(const std::vector<std::string>& restart) {
   std::vector<HeldAgent> held;
   for (const Node& node : nodes_) held.push_back(HeldAgent::of(*node.process));
-  const pid_t keeper = start_keeper(*runtime_, held, config_.timeouts.shutdown + kEndSlack);
+  const pid_t keeper =
+      start_keeper(*runtime_, held, config_.timeouts.shutdown + kEndSlack, restart);
   keep_runtime_ = true;
   for (Node& node : nodes_) node.process->release();
   save_state(keeper);

@@ -41,6 +41,7 @@ class NotUp : public std::runtime_error {
 struct SessionOptions {
   bool transient = false;                                 // the folder goes with the cluster
   std::string runtime_name;                               // folder below the runtime root
+  OldLogs old_logs = OldLogs::Remove;                     // Keep: this is a reboot
   std::string extra_initrd;                               // bytes of an archive, or empty
   std::function<void(const std::string& line)> progress;  // may be empty
 };
@@ -69,8 +70,9 @@ class Session {
   // the best witness.
   Outcome end(const std::string& reason);
 
-  // Starts `pando hold`, which keeps the cluster alive after this process, and lets go of it.
-  void hand_over();
+  // Starts `pando hold`, which keeps the cluster alive after this process, and lets go of it.  When the guest
+  // reboots, `pando hold` becomes the command `restart`, if there is one.
+  void hand_over(const std::vector<std::string>& restart);
 
   const RuntimeDir& runtime_dir() const { return *runtime_; }
   // The last lines of a node's log, for messages.

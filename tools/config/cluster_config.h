@@ -54,6 +54,7 @@ struct ClusterConfig {
   std::string append;
   std::vector<uint32_t> distances;  // nodes x nodes, row by row; empty = default
   std::string log_level;
+  bool reboot = false;              // pando up starts a guest that reboots again
   TimeoutConfig timeouts;
   SecurityConfig security;
   SwitchConfig switches;

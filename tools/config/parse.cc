@@ -219,6 +219,7 @@ void read_top(ClusterConfig& config, const TableReader& in, const std::string& f
   }
   config.append = in.text("append");
   config.log_level = in.text("log_level");
+  config.reboot = in.on("reboot");
   const std::set<std::string> levels{"debug", "info", "warn", "error"};
   if (!levels.contains(config.log_level))
     in.fail("log_level", "use \"debug\", \"info\", \"warn\" or \"error\"");

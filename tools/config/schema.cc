@@ -28,6 +28,8 @@ constexpr KeySpec kKeys[] = {
     {"", "distances", Matrix, Optional, "",
      "NUMA distances, one row per node; default: 10 local, 100 remote"},
     {"", "log_level", Text, Defaulted, "info", "debug, info, warn or error: what the nodes log"},
+    {"", "reboot", Switch, Defaulted, "true",
+     "`pando up` starts a guest that reboots again; false = it ends"},
 
     {"timeouts", "launch", Duration, Defaulted, "20s", "launch command until the agent listens",
      kMs, 60 * kMinute},

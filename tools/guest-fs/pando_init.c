@@ -10,7 +10,8 @@
  *  - otherwise: an interactive shell on hvc0; when it ends, power off.
  *
  * As process 1 it reaps orphans and forwards INT, TERM, HUP and QUIT to the command; USR2 powers
- * off, USR1 restarts. Called as poweroff, halt or reboot it asks process 1 for that (with -f: does
+ * off, USR1 restarts, and TERM too when there is no command: busybox's reboot, which its shell prefers
+ * to ours, sends that. Called as poweroff, halt or reboot it asks process 1 for that (with -f: does
  * it at once).
  */
 #include <errno.h>
@@ -35,6 +36,7 @@
 
 enum { kNotExecutable = 126, kNotFound = 127, kSignalBase = 128, kWordsMax = 4096 };
 enum { kEndGuest = -1, kRestartGuest = -2 };
+enum served { kCommand, kShell };
 static const char kRunFolder[] = "/pando/run/";
 static const char kStatusFile[] = "/sys/hypervisor/pando/exit_status";
 static const time_t kOrderlySeconds = 2;
@@ -261,7 +263,7 @@ static void end_all(void) {
 
 /* Returns the wait status of `child`, or kEndGuest, kRestartGuest when somebody asked process 1 for
  * that. */
-static int reap_until(pid_t child, const sigset_t* handled) {
+static int reap_until(pid_t child, enum served served, const sigset_t* handled) {
   siginfo_t info;
   int status;
 
@@ -270,6 +272,7 @@ static int reap_until(pid_t child, const sigset_t* handled) {
     if (signal_number < 0) continue; /* EINTR */
     if (signal_number == SIGUSR2) return kEndGuest;
     if (signal_number == SIGUSR1) return kRestartGuest;
+    if (signal_number == SIGTERM && served == kShell) return kRestartGuest;
     if (signal_number != SIGCHLD) {
       kill(child, signal_number);
       continue;
@@ -332,7 +335,7 @@ static int serve(const sigset_t* handled) {
     if (command) run_command(&argv, input);
     run_shell();
   }
-  const int status = reap_until(child, handled);
+  const int status = reap_until(child, command ? kCommand : kShell, handled);
   if (status < 0) return status;
   if (!command) return kEndGuest;
   return WIFEXITED(status) ? WEXITSTATUS(status) : kSignalBase + WTERMSIG(status);

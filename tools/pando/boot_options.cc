@@ -54,6 +54,20 @@ void describe(CLI::App& command, BootOptions& options) {
   command.add_flag("-v,--verbose", options.verbose, "show progress and the guest's console");
 }
 
+std::vector<std::string> words_of(const BootOptions& options) {
+  std::vector<std::string> words;
+  const auto option = [&](const char* name, const std::string& value) {
+    if (!value.empty()) words.push_back(std::string(name) + "=" + value);
+  };
+  option("--kernel", options.kernel);
+  for (const std::string& initrd : options.initrds) option("--initrd", initrd);
+  option("--append", options.append);
+  if (options.vcpus != 0) option("--vcpus", std::to_string(options.vcpus));
+  option("--memory", options.memory);
+  words.insert(words.end(), {"--", options.file});
+  return words;
+}
+
 config::ClusterConfig load(const BootOptions& options) {
   config::ClusterConfig config = config::load_cluster_config(options.file);
   if (!options.kernel.empty()) config.kernel = options.kernel;

@@ -21,6 +21,8 @@ struct BootOptions {
 };
 
 void describe(CLI::App& command, BootOptions& options);
+// As words of a command line.
+std::vector<std::string> words_of(const BootOptions& options);
 // Reads the file and applies the changes.  Throws UserError.
 config::ClusterConfig load(const BootOptions& options);
 // Blocks the signals that a session reads from a descriptor; before any thread exists.

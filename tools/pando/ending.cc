@@ -42,7 +42,7 @@ Outcome end_for(Session& session, Session::Until why) {
 
 }  // namespace
 
-int finish(Session& session, cluster::Attachment& attachment, Session::Until why) {
+Outcome finish(Session& session, cluster::Attachment& attachment, Session::Until why) {
   const Outcome outcome = end_for(session, why);
   session.drain(attachment);
   attachment.finish(std::chrono::milliseconds(0));
@@ -55,7 +55,7 @@ int finish(Session& session, cluster::Attachment& attachment, Session::Until why
     std::fprintf(stderr, "%s\n", last_lines(attachment.console_tail(), kTailLines).c_str());
   }
   if (!outcome.sentence.empty()) tell(outcome.sentence);
-  return outcome.code;
+  return outcome;
 }
 
 }  // namespace pando::cli

@@ -7,7 +7,8 @@
 namespace pando::cli {
 
 // Ends the session for the reason that supervise() gave, waits for the output, tells the user what
-// went wrong. Returns the exit code.
-int finish(cluster::Session& session, cluster::Attachment& attachment, cluster::Session::Until why);
+// went wrong.
+cluster::Outcome finish(cluster::Session& session, cluster::Attachment& attachment,
+                        cluster::Session::Until why);
 
 }  // namespace pando::cli

@@ -56,7 +56,7 @@ int run(const RunOptions& options) {
                                   .stderr_fd = STDERR_FILENO},
                                  session.waker());
   session.start();
-  return finish(session, attachment, session.supervise(attachment, limit));
+  return finish(session, attachment, session.supervise(attachment, limit)).code;
 }
 
 }  // namespace

@@ -61,13 +61,15 @@ TEST_CASE("plan: node spec: what the file says reaches the node, what it leaves 
 
 TEST_CASE("plan: plan: nodes are reached under their address and the port they really have") {
   const v1::Plan plan =
-      make_plan(two_nodes(), "id", {"0.0.0.0:4321", "10.0.0.2:7711"}, {"k", {"i", "j"}});
+      make_plan(two_nodes(), "id", {"0.0.0.0:4321", "10.0.0.2:7711"}, {"k", "/x/vmlinux", {"i", "j"}});
   REQUIRE(plan.nodes_size() == 2);
   CHECK(plan.nodes(0).address() == "hosta:4321");
   CHECK(plan.nodes(1).address() == "10.0.0.2:7711");
   CHECK(plan.nodes(1).vcpus() == 3);
   CHECK(plan.kernel_sha256() == "k");
   CHECK(plan.initrd_sha256_size() == 2);
+  REQUIRE(plan.vmm_arguments_size() == 1);
+  CHECK(plan.vmm_arguments(0) == "--kernel-name=/x/vmlinux");
   CHECK(plan.command_line() == "console=hvc0 quiet");
   CHECK_THROWS_AS(make_plan(two_nodes(), "id", {"nonsense", "10.0.0.2:7711"}, {}), HostError);
 }

@@ -227,6 +227,7 @@ void Machine::send_ipi(VcpuId id, unsigned vector, const Wanted& wanted) {
 }
 
 long Machine::idle(Vcpu& vcpu) {
+  client_->set_cpu_area(vcpu.id, vcpu.block.percpu_offset);
   spaces_.enter_idle(vcpu.run);
   vcpu.wake.store(0);
   vcpu.idle.store(true);  // before the load of pending; partner: raise() sets pending, then loads idle

@@ -23,6 +23,9 @@ class Judge {
   // At most one advice per place; the order of the rules is that of certainty.
   std::optional<Advice> judge(const Place& place) const {
     if (place.faults < limits_.faults_min) return std::nullopt;
+    // Nobody can move what lies in the kernel's heap.
+    if (!naming_.is_named(place.words.empty() ? place.first_address : place.words.front().address, place.mm))
+      return std::nullopt;
     if (!place.contended()) return wrong_node(place);
     if (auto lock = contended_lock(place)) return lock;
     if (auto sharing = false_sharing(place)) return sharing;

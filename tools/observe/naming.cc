@@ -78,7 +78,7 @@ std::optional<Process> Naming::process(uint64_t mm) const {
   return it == processes_.end() ? std::nullopt : std::optional(it->second);
 }
 
-std::string Naming::kernel_address(uint64_t address) const {
+std::optional<std::string> Naming::kernel_symbol(uint64_t address) const {
   for (const auto& [offset, vcpu] : cpu_areas_) {
     const uint64_t original = address - offset;
     if (!image_ || original < cpu_area_start_ || original >= cpu_area_end_) continue;
@@ -88,6 +88,11 @@ std::string Naming::kernel_address(uint64_t address) const {
     return place->offset == 0 ? name : name + "+" + hex(place->offset);
   }
   if (image_ && image_->find(address)) return image_->describe(address);
+  return std::nullopt;
+}
+
+std::string Naming::kernel_address(uint64_t address) const {
+  if (const auto symbol = kernel_symbol(address)) return *symbol;
   if (address >= PANDO_VMALLOC_START && address < PANDO_VMALLOC_END) return "vmalloc " + hex(address);
   if (address >= PANDO_RAM_BASE) return "kernel page " + hex((address - PANDO_RAM_BASE) >> 12) + "+" + hex(address & 4095);
   return hex(address);
@@ -98,6 +103,10 @@ std::string Naming::of_address(uint64_t address, uint64_t mm) const {
   const auto owner = process(mm);
   if (!owner) return "address space " + std::to_string(mm) + " " + hex(address);
   return owner->comm + "[" + std::to_string(owner->pid) + "] " + hex(address);
+}
+
+bool Naming::is_named(uint64_t address, uint64_t mm) const {
+  return mm != 0 || kernel_symbol(address).has_value();
 }
 
 std::string Naming::of_place(const Place& place) const {

@@ -27,6 +27,8 @@ class Naming {
   // "tasklist_lock", "runqueues (cpu 1)+0x940", "lock_fight[31] 0x4c5320", "guest page 0x1234".
   std::string of_address(uint64_t address, uint64_t mm) const;
   std::string of_place(const Place& place) const;
+  // Whether the name says whose it is: a process, a symbol; not so the kernel's heap.
+  bool is_named(uint64_t address, uint64_t mm) const;
   std::string of_code(const Code& code) const;
   std::string of_node(uint32_t node) const;
   std::optional<Process> process(uint64_t mm) const;
@@ -36,6 +38,7 @@ class Naming {
 
  private:
   std::string kernel_address(uint64_t address) const;
+  std::optional<std::string> kernel_symbol(uint64_t address) const;
   bool is_kernel_lock(uint64_t rip) const;
 
   const KernelImage* image_;

@@ -122,7 +122,7 @@ class Judge {
 
   std::optional<Advice> wrong_node(const Place& place) const {
     const uint32_t user = place.nodes.begin()->first;
-    if (user == place.home || place.pages < limits_.wrong_node_pages_min) return std::nullopt;
+    if (place.mm == 0 || user == place.home || place.pages < limits_.wrong_node_pages_min) return std::nullopt;
     const std::string name = naming_.of_place(place);
     return Advice{AdviceKind::WrongNode, 0, {name},
                   "first touch on the wrong node: " + name + " is homed on " + naming_.of_node(place.home) +

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <map>
 #include <optional>
-#include <tuple>
 
 #include "tools/observe/page_walk.h"
 
@@ -17,6 +16,7 @@ namespace {
 constexpr std::chrono::seconds kAnswer{2};
 constexpr size_t kInstructionsMax = 64;  // user instructions whose bytes are read
 constexpr size_t kInstructionBytes = 15;
+constexpr uint64_t kInstructionFaultsMin = 4;  // of an instruction, to be looked at
 
 template <class Clock>
 int64_t now_ns() {
@@ -64,6 +64,8 @@ void Collector::begin() {
     fresh.set_name(node.recorded.name());
     node.recorded = std::move(fresh);
   }
+  code_.clear();
+  code_known_.clear();
   begun_ns_ = now_ns<std::chrono::steady_clock>();
   begun_unix_ns_ = now_ns<std::chrono::system_clock>();
   ask_each([&](Node& n) {
@@ -104,6 +106,7 @@ void Collector::drain(Node& n) {
 
 void Collector::drain() {
   ask_each([&](Node& n) { drain(n); });
+  read_code();  // now: the process may have ended at the end of the interval
 }
 
 v1::Recording Collector::finish() {
@@ -119,7 +122,7 @@ v1::Recording Collector::finish() {
   recording.set_kernel_file(state_.kernel_file());
   estimate_clocks();
   for (Node& node : nodes_) *recording.add_nodes() = node.recorded;
-  read_code(recording);
+  for (const v1::RecordedCode& code : code_) *recording.add_code() = code;
   return recording;
 }
 
@@ -151,19 +154,21 @@ std::string Collector::peek(uint64_t address, size_t bytes) {
   return data;
 }
 
-// The bytes of the user instructions that faulted most tell locks from counters.
-void Collector::read_code(v1::Recording& recording) {
+// The bytes of the user instructions that fault tell locks from counters.  Each is read once, when it has faulted often
+// enough to matter.
+void Collector::read_code() {
   std::map<std::pair<uint64_t, uint64_t>, uint64_t> faults;  // mm, rip
-  std::map<uint64_t, uint64_t> tops;
-  for (const v1::RecordedNode& node : recording.nodes()) {
-    for (const v1::FaultRecord& fault : node.faults())
+  for (const Node& node : nodes_)
+    for (const v1::FaultRecord& fault : node.recorded.faults())
       if (fault.user()) ++faults[{fault.mm(), fault.rip()}];
-    for (const v1::AddressSpace& space : node.spaces().spaces()) tops[space.mm()] = space.page_table();
-  }
-  std::vector<std::tuple<uint64_t, uint64_t, uint64_t>> order;  // count, mm, rip
-  for (const auto& [code, count] : faults) order.emplace_back(count, code.first, code.second);
-  std::ranges::sort(order, std::ranges::greater{});
-  if (order.size() > kInstructionsMax) order.resize(kInstructionsMax);
+  std::vector<std::pair<uint64_t, uint64_t>> wanted;
+  for (const auto& [code, count] : faults)
+    if (count >= kInstructionFaultsMin && !code_known_.contains(code)) wanted.push_back(code);
+  if (wanted.empty() || code_known_.size() >= kInstructionsMax) return;
+  std::map<uint64_t, uint64_t> tops;
+  ask_each([&](Node& n) {
+    for (const v1::AddressSpace& space : n.client->address_spaces(kAnswer).spaces()) tops[space.mm()] = space.page_table();
+  });
   std::map<GuestPhys, std::optional<uint64_t>> known;  // instructions of one program share their tables
   const auto read_word = [&](GuestPhys at) -> std::optional<uint64_t> {
     const std::string bytes = peek(at.value(), sizeof(uint64_t));
@@ -177,14 +182,17 @@ void Collector::read_code(v1::Recording& recording) {
     if (is_new) it->second = read_word(at);
     return it->second;
   };
-  for (const auto& [count, mm, rip] : order) {
+  for (const auto& [mm, rip] : wanted) {
+    if (code_known_.size() >= kInstructionsMax) return;
     if (!tops.contains(mm)) continue;
     const auto at = walk_page_tables(GuestPhys(tops[mm]), GuestVirt(rip), word);
-    if (!at) continue;
-    v1::RecordedCode* code = recording.add_code();
-    code->set_mm(mm);
-    code->set_rip(rip);
-    code->set_bytes(peek(at->value(), kInstructionBytes));
+    const std::string bytes = at ? peek(at->value(), kInstructionBytes) : std::string();
+    if (bytes.empty()) continue;
+    code_known_.insert({mm, rip});
+    v1::RecordedCode& code = code_.emplace_back();
+    code.set_mm(mm);
+    code.set_rip(rip);
+    code.set_bytes(bytes);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,13 +41,15 @@ class Collector {
   void ask_each(Ask ask);
   void drain(Node& node);
   void estimate_clocks();
-  void read_code(v1::Recording& recording);
+  void read_code();
   std::string peek(uint64_t address, size_t bytes);
 
   const v1::ClusterState state_;
   const Events events_;
   const size_t records_max_;
   std::vector<Node> nodes_;
+  std::vector<v1::RecordedCode> code_;                       // of this interval
+  std::set<std::pair<uint64_t, uint64_t>> code_known_;  // mm, rip
   int64_t begun_ns_ = 0, begun_unix_ns_ = 0;
 };
 

@@ -51,11 +51,31 @@ void add(PageHeat& page, uint32_t node, const v1::FaultRecord& fault, bool lock)
   add(word.nodes[node], fault);
 }
 
-std::map<uint64_t, PageHeat> by_page(const v1::Recording& recording, const PlaceOptions& options) {
-  std::map<uint64_t, PageHeat> pages;
+// A page that one process gave back and another one got is two places.  What the kernel touches counts for the page's
+// only user, if it has just one.
+using PageUse = std::pair<uint64_t, uint64_t>;  // page, mm
+
+std::map<uint64_t, uint64_t> only_users(const v1::Recording& recording) {
+  constexpr uint64_t kSeveral = 0;
+  std::map<uint64_t, uint64_t> users;
   for (const v1::RecordedNode& node : recording.nodes()) {
     for (const v1::FaultRecord& fault : node.faults()) {
-      PageHeat& page = pages[fault.page()];
+      if (!fault.user()) continue;
+      const auto [it, is_new] = users.try_emplace(fault.page(), fault.mm());
+      if (!is_new && it->second != fault.mm()) it->second = kSeveral;
+    }
+  }
+  return users;
+}
+
+std::map<PageUse, PageHeat> by_use(const v1::Recording& recording, const PlaceOptions& options) {
+  const auto users = only_users(recording);
+  std::map<PageUse, PageHeat> pages;
+  for (const v1::RecordedNode& node : recording.nodes()) {
+    for (const v1::FaultRecord& fault : node.faults()) {
+      const auto user = users.find(fault.page());
+      const uint64_t mm = fault.user() ? fault.mm() : user == users.end() ? 0 : user->second;
+      PageHeat& page = pages[{fault.page(), mm}];
       const bool lock = options.is_lock && options.is_lock({fault.rip(), fault.user() ? fault.mm() : 0});
       add(page, node.id(), fault, lock);
     }
@@ -116,11 +136,11 @@ uint32_t home_of(const v1::Recording& recording, uint64_t page) {
 
 std::vector<Place> find_hot_places(const v1::Recording& recording, const PlaceOptions& options) {
   std::vector<Place> pages;
-  for (auto& [page, heat] : by_page(recording, options)) {
+  for (auto& [use, heat] : by_use(recording, options)) {
     Place& place = heat.place;
-    place.first_page = place.last_page = page;
+    place.first_page = place.last_page = use.first;
     place.pages = 1;
-    place.home = home_of(recording, page);
+    place.home = home_of(recording, use.first);
     for (auto& [offset, word] : heat.words) place.words.push_back(std::move(word));
     std::ranges::stable_sort(place.words, std::ranges::greater{}, &Word::faults);
     pages.push_back(std::move(place));

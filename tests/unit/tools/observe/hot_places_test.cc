@@ -70,4 +70,16 @@ TEST_CASE("hot places: the home is the node whose range has the page") {
   CHECK(home_of(r, 1'000'000) == 0);
 }
 
+TEST_CASE("hot places: a page that two processes had one after the other: a place for each") {
+  v1::Recording r = two_nodes();
+  touch(r, {0, 5, 0x400010, 0x1000}, 30);
+  touch(r, {0, 5, 0x700010, 0x1000, true, kMm + 1}, 20);
+  touch(r, {1, 5, 0x60005010, 0x2000, true, 0}, 10);  // the kernel, for either
+  const auto places = find_hot_places(r, {});
+  REQUIRE(places.size() == 3);
+  CHECK(places[0].mm == kMm);
+  CHECK(places[1].mm == kMm + 1);
+  CHECK(places[2].mm == 0);
+}
+
 TEST_CASE("hot places: an empty recording has none") { CHECK(find_hot_places({}, {}).empty()); }

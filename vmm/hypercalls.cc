@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 
 #include "base/futex.h"
@@ -146,6 +147,16 @@ long stats(Machine& m, Vcpu&, const Arguments& x) {
   return m.memory().copy_to_guest(x.a, &out, sizeof out) ? 0 : -EFAULT;
 }
 
+long mm_name(Machine& m, Vcpu& v, const Arguments& x) {
+  std::array<char, PANDO_COMM_BYTES> comm;
+  if (!m.memory().copy_from_guest(comm.data(), x.c, comm.size())) return -EFAULT;
+  if (!m.memory().contains_physical(GuestPhys(x.d), kPageSize)) return -EINVAL;
+  m.client().set_cpu_area(v.id, v.block.percpu_offset);
+  m.client().name_address_space({MmId(x.a), static_cast<uint32_t>(x.b), GuestPhys(x.d),
+                                 {comm.data(), strnlen(comm.data(), comm.size())}});
+  return 0;
+}
+
 long dispatch(Machine& m, Vcpu& v, long number, const Arguments& x) {
   switch (number) {
     case PANDO_HC_CONSOLE_WRITE: return console_write(m, v, x);
@@ -167,6 +178,7 @@ long dispatch(Machine& m, Vcpu& v, long number, const Arguments& x) {
     case PANDO_HC_RUN_USER: return run_user(m, v, x);
     case PANDO_HC_SET_ENTRY: return m.set_entries({x.a, x.b});
     case PANDO_HC_STATS: return stats(m, v, x);
+    case PANDO_HC_MM_NAME: return mm_name(m, v, x);
     default: return -ENOSYS;
   }
 }

@@ -250,6 +250,7 @@ void Machine::sleep_until(Vcpu& vcpu, Done done) {
 }
 
 long Machine::idle(Vcpu& vcpu) {
+  client_->set_cpu_area(vcpu.id, vcpu.block.percpu_offset);
   sleep_until(vcpu, [&] { return vcpu.pending().load() != 0; });
   return 0;
 }

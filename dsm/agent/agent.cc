@@ -63,7 +63,7 @@ UniqueFd take_signals() {
 
 Agent::Agent(NodeConfig config)
     : config_(std::move(config)), events_(config_.self), control_service_(*this, images_, events_, console_),
-      debug_service_(*this), peer_service_(std::make_unique<PeerService>(machine_view_)), signals_(take_signals()) {}
+      debug_service_(*this), observe_service_(*this), peer_service_(std::make_unique<PeerService>(machine_view_)), signals_(take_signals()) {}
 
 Agent::~Agent() = default;
 
@@ -83,6 +83,7 @@ void Agent::listen() {
   builder.AddListeningPort(config_.listen, server_credentials(config_.tls), &port);
   builder.RegisterService(&control_service_);
   builder.RegisterService(&debug_service_);
+  builder.RegisterService(&observe_service_);
   builder.RegisterService(peer_service_.get());
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   server_ = builder.BuildAndStart();
@@ -171,7 +172,7 @@ void Agent::bring_up(ClusterPlan plan) {
   o.listen = config_.listen;
   m.mesh = std::make_unique<PeerMesh>(std::move(o), static_cast<PeerHandler&>(*this));
   m.coherence = std::make_unique<Coherence>(config_, m.plan, *m.memory, *m.control, *m.mesh,
-                                            static_cast<Coherence::Watcher&>(*this));
+                                            static_cast<Coherence::Watcher&>(*this), trace_);
   m.client = std::make_unique<ClientLink>(*m.control, static_cast<ClientHandler&>(*this),
                                           ClientLinkOptions{config_.switches.spin, config_.switches.realtime});
   ready_.resize(m.plan.nodes.size());

@@ -24,6 +24,9 @@
 #include "dsm/agent/mailbox.h"
 #include "dsm/agent/metrics_endpoint.h"
 #include "dsm/agent/node_config.h"
+#include "dsm/agent/observe_service.h"
+#include "dsm/agent/trace_ring.h"
+#include "dsm/agent/traffic_meter.h"
 #include "dsm/agent/vmm_process.h"
 #include "dsm/rpc/peer_mesh.h"
 
@@ -42,6 +45,7 @@ enum AgentExit : int {
 
 class Agent final : private ControlBackend,
                     private DebugBackend,
+                    private ObserveBackend,
                     private ClientHandler,
                     private PeerHandler,
                     private Coherence::Watcher {
@@ -80,6 +84,12 @@ class Agent final : private ControlBackend,
   bool debug_read_page(PageId page, std::span<uint8_t, kPageSize> out) override;
   void debug_page(PageId page, v1::DebugPage& reply) override;
   void debug_node(v1::DebugNode& reply) override;
+
+  // ObserveBackend, on gRPC threads.
+  void address_spaces(v1::AddressSpacesReply& reply) override;
+  void trace(const v1::TraceRequest& request, v1::TraceReply& reply) override;
+  void peek(const v1::PeekRequest& request, v1::PeekReply& reply) override;
+  void trace_fabric(v1::TraceKind kind, NodeId peer, FabricKind type, std::span<const uint8_t> payload);
 
   // ClientHandler, on the "requests" thread.
   void on_fetch(PageId page, Access access, uint32_t waited_ns) override;
@@ -133,6 +143,9 @@ class Agent final : private ControlBackend,
   class PeerService;
   ControlService control_service_;
   DebugService debug_service_;
+  ObserveService observe_service_;
+  TraceRing trace_;
+  TrafficMeter traffic_;
   std::unique_ptr<PeerService> peer_service_;
   Mailbox<MailboxEvent> mailbox_{1024};
   std::unique_ptr<grpc::Server> server_;

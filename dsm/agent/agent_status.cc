@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "dsm/agent/agent.h"
+#include "dsm/agent/cpu_usage.h"
 
 namespace pando::dsm {
 
@@ -33,6 +34,11 @@ void add_latency(const char* name, const LatencyHistogram& h, v1::StatusReply& r
   out->set_p99_ns(h.quantile(0.99));
   out->set_max_ns(h.max());
   out->set_sum_ns(h.sum());
+  h.for_each_bucket([&](uint64_t upper_ns, uint64_t count) {
+    v1::HistogramBucket* bucket = out->add_buckets();
+    bucket->set_upper_ns(upper_ns);
+    bucket->set_count(count);
+  });
 }
 
 }  // namespace
@@ -45,9 +51,15 @@ void Agent::status(v1::StatusReply& reply) {
   reply.set_vcpus(config_.vcpus);
   reply.set_agent_pid(getpid());
   reply.set_pages_home(config_.memory_bytes >> kPageShift);
+  reply.set_monotonic_ns(monotonic_now_ns());
+  reply.set_agent_cpu_ns(own_cpu_ns());
+  if (metrics_) reply.set_metrics_address(metrics_->address());
   const Machine* machine = machine_view_.load(std::memory_order_acquire);
   if (!machine) return;
   reply.set_vmm_pid(machine->vmm_pid);
+  reply.set_vmm_cpu_ns(tree_cpu_ns(machine->vmm_pid));
+  reply.set_faults_remote(machine->control->header().fault_sequence.load(std::memory_order_relaxed));
+  reply.set_page_first(machine->control->header().nodes[config_.self.value()].start >> kPageShift);
   reply.set_pages_foreign(machine->coherence->pages_foreign());
   for (uint8_t n = 0; n < machine->plan.nodes.size(); ++n) {
     if (NodeId(n) == config_.self) continue;
@@ -60,6 +72,7 @@ void Agent::status(v1::StatusReply& reply) {
     peer->set_round_trip_ns(clock.round_trip_ns);
     peer->set_clock_offset_ns(clock.offset_ns);
     peer->set_clock_error_ns(clock.error_ns);
+    traffic_.tell(NodeId(n), *peer);
   }
   const CoherenceMetrics& m = machine->coherence->metrics();
   add_counters(m, reply);

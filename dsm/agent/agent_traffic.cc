@@ -53,6 +53,7 @@ void Agent::on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> p
   }
   if (!is_between_vmms(kind)) return;
   if (to == config_.self) return deliver(kind, config_.self, payload);
+  trace_fabric(v1::TRACE_FABRIC_SENT, to, kind, payload);
   const bool sent = machine_->mesh->send(to, PeerStream::Control, payload.size() + 16, [&](v1::PeerFrame& frame) {
     v1::FabricPiece& piece = *frame.add_fabric();
     piece.set_kind(static_cast<uint32_t>(kind));
@@ -118,14 +119,17 @@ void Agent::on_all_connected() { (void)mailbox_.post(PeersConnected{}); }
 
 void Agent::on_peer_frame(NodeId from, PeerStream, v1::PeerFrame& frame) try {
   if (config_.switches.realtime) make_thread_responsive();
+  traffic_.count(from, frame);
   for (const v1::PageMessage& page : frame.pages()) machine_->coherence->receive(from, page);
   for (const v1::FabricPiece& piece : frame.fabric()) {
     const auto kind = static_cast<FabricKind>(std::min(piece.kind(), 0xffffu));
     const auto* bytes = reinterpret_cast<const uint8_t*>(piece.payload().data());
     if (!is_between_vmms(kind) || piece.payload().size() > kFabricPayloadMax)
       on_peer_broken(from, "it sent a fabric message that cannot be");
-    else
+    else {
+      trace_fabric(v1::TRACE_FABRIC_RECEIVED, from, kind, {bytes, piece.payload().size()});
       deliver(kind, from, {bytes, piece.payload().size()});
+    }
   }
   for (const v1::ConsoleBytes& console : frame.console()) {
     const bool wanted = console.port() < kConsolePorts && console.data().size() < kFabricPayloadMax;

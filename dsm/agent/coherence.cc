@@ -82,9 +82,9 @@ struct Coherence::Held {
 };
 
 Coherence::Coherence(const NodeConfig& config, const ClusterPlan& plan, GuestMemory& memory,
-                     const ControlMemory& control, PeerMesh& mesh, Watcher& watcher)
+                     const ControlMemory& control, PeerMesh& mesh, Watcher& watcher, TraceRing& trace)
     : switches_(config.switches), self_(config.self), cache_pages_(config.cache_pages), memory_(memory),
-      control_(control), mesh_(mesh), watcher_(watcher), homed_(pages_of(plan.nodes[config.self.value()].range)),
+      control_(control), mesh_(mesh), watcher_(watcher), trace_(trace), homed_(pages_of(plan.nodes[config.self.value()].range)),
       cache_(core_config(config, plan), all_ranges(plan), kBusyMax),
       home_(core_config(config, plan), homed_, kBusyMax), request_started_(kStartedSlots),
       home_started_(kStartedSlots), is_listed_(control.page_count()), timer_([this] { run_timer(); }) {
@@ -181,10 +181,12 @@ void Coherence::receive(NodeId from, const v1::PageMessage& wire) {
   {
     const std::lock_guard guard(mutex_);
     if (stopping_) return;
-    if (sound)
+    if (sound) {
+      trace_.page_message(v1::TRACE_PAGE_RECEIVED, from, m);
       handle(from, m, {has_bytes ? reinterpret_cast<const uint8_t*>(wire.data().data()) : nullptr});
-    else
+    } else {
       check(StepResult::error("malformed page message"), from, m);
+    }
     settle();
     touched = std::exchange(touched_, 0);
   }
@@ -248,7 +250,10 @@ void Coherence::carry_out(Held& held, const Action& action, const Message& m, co
     case ActionType::Raise: {
       raise(held, action.right);
       const Started& s = request_started_[m.request.value() % kStartedSlots];
-      if (s.key == m.request.value()) metrics_.request.add(static_cast<uint64_t>(monotonic_now_ns() - s.at_ns));
+      if (s.key != m.request.value()) break;
+      const int64_t took = monotonic_now_ns() - s.at_ns;
+      metrics_.request.add(static_cast<uint64_t>(took));
+      trace_.page_span(v1::TRACE_GRANTED, held.page, took);
       break;
     }
     case ActionType::Downgrade: downgrade(held); break;
@@ -257,7 +262,7 @@ void Coherence::carry_out(Held& held, const Action& action, const Message& m, co
       if (held.bits() & PageWord::kPresent) {
         const int64_t begun = monotonic_now_ns();
         memory_.discard(held.page);
-        metrics_.revoke.add(static_cast<uint64_t>(monotonic_now_ns() - begun));
+        note_revoked(held.page, begun);
       }
       lose_right(held);
       break;
@@ -273,6 +278,12 @@ void Coherence::carry_out(Held& held, const Action& action, const Message& m, co
       break;
     case ActionType::Wake: held.bits() &= ~kAsked; break;
   }
+}
+
+void Coherence::note_revoked(PageId page, int64_t begun_ns) {
+  const int64_t took = monotonic_now_ns() - begun_ns;
+  metrics_.revoke.add(static_cast<uint64_t>(took));
+  trace_.page_span(v1::TRACE_REVOKED, page, took);
 }
 
 void Coherence::settle() {
@@ -340,6 +351,7 @@ void Coherence::send(Held& held, const Action& action) {
 }
 
 void Coherence::send_peer(NodeId to, const Message& m, const uint8_t* content) {
+  trace_.page_message(v1::TRACE_PAGE_SENT, to, m);
   const bool bulk = stream_of(m.type) == Stream::Bulk;
   const PeerStream stream = bulk ? PeerStream::Bulk : PeerStream::Control;
   const bool sent = mesh_.add(to, stream, 64 + (content ? kPageSize : 0), [&](v1::PeerFrame& frame) {
@@ -411,7 +423,7 @@ bool Coherence::take_content(Held& held, uint8_t* to) {
     memory_.discard(held.page);
   }
   lose_right(held);
-  metrics_.revoke.add(static_cast<uint64_t>(monotonic_now_ns() - begun));
+  note_revoked(held.page, begun);
   return present;
 }
 
@@ -432,7 +444,7 @@ void Coherence::downgrade(Held& held) {
     memory_.write(held.page, scratch_.data());
     scratch_valid_ = true;
     bits &= ~kMappings;
-    metrics_.revoke.add(static_cast<uint64_t>(monotonic_now_ns() - begun));
+    note_revoked(held.page, begun);
   }
   bits = PageWord::with_right(bits, Right::Read) & ~PageWord::kClean;
 }

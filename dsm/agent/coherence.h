@@ -23,6 +23,7 @@
 #include "dsm/agent/guest_memory.h"
 #include "dsm/agent/latency.h"
 #include "dsm/agent/node_config.h"
+#include "dsm/agent/trace_ring.h"
 #include "dsm/client/node_client.h"
 #include "dsm/core/tables.h"
 #include "dsm/rpc/peer_mesh.h"
@@ -62,7 +63,7 @@ class Coherence {
   };
 
   Coherence(const NodeConfig& config, const ClusterPlan& plan, GuestMemory& memory, const ControlMemory& control,
-            PeerMesh& mesh, Watcher& watcher);
+            PeerMesh& mesh, Watcher& watcher, TraceRing& trace);
   ~Coherence();
 
   // Start of the cluster only, on every node alike.
@@ -128,6 +129,7 @@ class Coherence {
   bool take_content(Held& held, uint8_t* to);
   bool read_content(Held& held);
   void note_held(Held& held);
+  void note_revoked(PageId page, int64_t begun_ns);
   void lose_right(Held& held);
 
   bool is_waiting(const Waiting& w) const;
@@ -151,6 +153,7 @@ class Coherence {
   const ControlMemory& control_;
   PeerMesh& mesh_;
   Watcher& watcher_;
+  TraceRing& trace_;
   CoherenceMetrics metrics_;
 
   std::mutex mutex_;  // everything below

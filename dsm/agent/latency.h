@@ -33,6 +33,12 @@ class LatencyHistogram {
     }
     return max();
   }
+  // Calls f(largest value, count) for each bucket that has counted, ascending.
+  template <class F>
+  void for_each_bucket(F&& f) const {
+    for (size_t i = 0; i < buckets_.size(); ++i)
+      if (const uint64_t n = buckets_[i].load(std::memory_order_relaxed)) f(upper_end(i), n);
+  }
   uint64_t max() const { return max_.load(std::memory_order_relaxed); }
   uint64_t sum() const { return sum_.load(std::memory_order_relaxed); }
 

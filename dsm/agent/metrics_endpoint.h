@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prometheus endpoint of the agent: what Control.Status tells, in Prometheus' format, on a loopback address.
+// Prometheus endpoint of the agent: what Control.Status tells, in Prometheus' format.  On loopback, unless the operator
+// allows more: the page has no protection of its own.
 #pragma once
 
 #include <functional>
@@ -17,11 +18,15 @@ class MetricsEndpoint {
   MetricsEndpoint(const std::string& listen, Source source);
   ~MetricsEndpoint();
 
+  // "127.0.0.1:9100", with the real port.
+  const std::string& address() const { return address_; }
+
  private:
   class Collector;
   struct Server;
   std::shared_ptr<Collector> collector_;
   std::unique_ptr<Server> server_;
+  std::string address_;
 };
 
 }  // namespace pando::dsm

@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/mapping.h"
@@ -159,6 +160,16 @@ class NodeClient {
     uint64_t faults_local = 0, faults_remote_read = 0, faults_remote_write = 0, fault_wait_ns = 0;
   };
   virtual Stats stats() const = 0;
+
+  // For whoever looks at fault records: whose an address space is, and where a vCPU's per-CPU variables lie.
+  struct AddressSpaceName {
+    MmId mm{};
+    uint32_t pid = 0;
+    GuestPhys page_table{};
+    std::string_view comm;
+  };
+  virtual void name_address_space(const AddressSpaceName& name) = 0;
+  virtual void set_cpu_area(VcpuId vcpu, uint64_t offset) = 0;
 };
 
 }  // namespace pando::dsm

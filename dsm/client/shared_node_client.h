@@ -28,6 +28,8 @@ class SharedNodeClient final : public NodeClient {
   void send(NodeId to, FabricKind kind, std::span<const uint8_t> payload) override;
   std::optional<FabricMessage> receive(int limit_ms) override;
   Stats stats() const override;
+  void name_address_space(const AddressSpaceName& name) override;
+  void set_cpu_area(VcpuId vcpu, uint64_t offset) override;
 
  private:
   // One fault as fault_in() got it.

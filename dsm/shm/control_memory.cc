@@ -18,9 +18,10 @@ namespace {
 constexpr uint64_t kRequestsBytes = 64 * 1024;
 constexpr uint64_t kFabricBytes = 1024 * 1024;
 constexpr uint32_t kFaultRecords = 8192;
+constexpr uint32_t kAddressSpaces = 2048;
 
 struct Places {
-  uint64_t words, times, requests, fabric_out, fabric_in, records, total;
+  uint64_t words, times, requests, fabric_out, fabric_in, records, spaces, total;
 };
 
 Places place(uint64_t pages) {
@@ -37,6 +38,7 @@ Places place(uint64_t pages) {
   p.fabric_out = take(sizeof(SharedRingIndex) + kFabricBytes);
   p.fabric_in = take(sizeof(SharedRingIndex) + kFabricBytes);
   p.records = take(kFaultRecords * sizeof(SharedFaultRecord));
+  p.spaces = take(kAddressSpaces * sizeof(SharedAddressSpace));
   p.total = at;
   return p;
 }
@@ -54,6 +56,8 @@ void fill_in(ControlHeader& h, const ControlConfig& config, const Places& p, uin
   h.fabric_in = {p.fabric_in, kFabricBytes};
   h.fault_records_offset = p.records;
   h.fault_records_count = kFaultRecords;
+  h.address_spaces_offset = p.spaces;
+  h.address_spaces_count = kAddressSpaces;
   h.node_count = static_cast<uint32_t>(config.nodes.size());
   h.vcpu_count = static_cast<uint32_t>(config.vcpu_node.size());
   h.self = config.self.value();
@@ -98,6 +102,9 @@ void check_header(const ControlHeader& h, uint64_t file_bytes) {
   require(is_power_of_two(h.fault_records_count) &&
               inside(h.fault_records_offset, uint64_t{h.fault_records_count} * sizeof(SharedFaultRecord)),
           "fault records");
+  require(is_power_of_two(h.address_spaces_count) &&
+              inside(h.address_spaces_offset, uint64_t{h.address_spaces_count} * sizeof(SharedAddressSpace)),
+          "address spaces");
   uint64_t at = 0;
   for (uint32_t i = 0; i < h.node_count; ++i) {
     require(h.nodes[i].start == at && h.nodes[i].bytes % kPageSize == 0, "node ranges");
@@ -114,6 +121,7 @@ ControlMemory::ControlMemory(UniqueFd fd, Mapping map) : fd_(std::move(fd)), map
   words_ = reinterpret_cast<PageWord*>(map_.data() + h.page_words_offset);
   times_ = reinterpret_cast<uint32_t*>(map_.data() + h.install_times_offset);
   records_ = {reinterpret_cast<SharedFaultRecord*>(map_.data() + h.fault_records_offset), h.fault_records_count};
+  spaces_ = {reinterpret_cast<SharedAddressSpace*>(map_.data() + h.address_spaces_offset), h.address_spaces_count};
   requests_ = h.requests;
   fabric_out_ = h.fabric_out;
   fabric_in_ = h.fabric_in;

@@ -40,6 +40,7 @@ class ControlMemory {
   PageWord& word(PageId page) const { return words_[page.value()]; }
   std::atomic_ref<uint32_t> install_time(PageId page) const { return std::atomic_ref(times_[page.value()]); }
   std::span<SharedFaultRecord> fault_records() const { return records_; }
+  std::span<SharedAddressSpace> address_spaces() const { return spaces_; }
   // Views; the caller keeps one per ring and side.
   RecordRing requests() const;
   RecordRing fabric_out() const;
@@ -54,6 +55,7 @@ class ControlMemory {
   PageWord* words_ = nullptr;
   uint32_t* times_ = nullptr;
   std::span<SharedFaultRecord> records_;
+  std::span<SharedAddressSpace> spaces_;
   SharedRingPlace requests_{}, fabric_out_{}, fabric_in_{};  // checked copies
 };
 

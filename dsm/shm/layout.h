@@ -12,6 +12,7 @@
 //   fabric out        RecordRing client -> agent: FabricHeader + payload
 //   fabric in         RecordRing agent -> client: FabricHeader + payload
 //   fault records     ring of the last remote faults, written by the client, read by the agent
+//   address spaces    whose the numbers in fault records are; slot = mm modulo the count, written by the client
 #pragma once
 
 #include <atomic>
@@ -23,7 +24,7 @@
 namespace pando::dsm {
 
 inline constexpr uint64_t kControlMagic = 0x6c7274636f646e70;  // "pndoctrl"
-inline constexpr uint32_t kControlVersion = 2;
+inline constexpr uint32_t kControlVersion = 3;
 inline constexpr size_t kNodeNameMax = 16;  // with the NUL
 inline constexpr uint32_t kInstallTimeShift = 10;
 
@@ -72,7 +73,8 @@ struct ControlHeader {
   uint32_t spin_ns;              // a waiting thread looks this long before it sleeps
   uint32_t hold_min_ns;          // HoldPolicyOptions::window_min_ns
   uint32_t hold_adaptive;        // 0: the window is always hold_min_ns
-  uint32_t reserved;
+  uint32_t address_spaces_count;  // power of two
+  uint64_t address_spaces_offset;
   SharedNodeRange nodes[kNodesMax];
   uint8_t vcpu_node[kVcpusMax];
   uint8_t distances[kNodesMax * kNodesMax];  // node_count x node_count, row by row
@@ -87,6 +89,7 @@ struct ControlHeader {
   alignas(64) std::atomic<uint64_t> fault_sequence;  // client: records written so far
   std::atomic<int64_t> fetch_ns;                     // client: FetchTime estimate (dsm/core/hold_policy.h)
   std::atomic<int64_t> round_trip_ns;                // agent: to the slowest peer and back
+  std::atomic<uint64_t> cpu_area_offset[kVcpusMax];  // client: of its own vCPUs' per-CPU variables, 0 = not known
 };
 static_assert(sizeof(ControlHeader) <= kPageSize);
 static_assert(std::atomic<uint32_t>::is_always_lock_free && std::atomic<uint64_t>::is_always_lock_free);
@@ -129,5 +132,18 @@ struct SharedFaultRecord {
   std::atomic<uint64_t> sequence_end;
 };
 static_assert(sizeof(SharedFaultRecord) == 64);
+
+inline constexpr size_t kCommMax = 16;  // with the NUL
+
+// A guest address space, as the guest's kernel announced it.  `sequence` is odd while the slot is being written.
+struct SharedAddressSpace {
+  std::atomic<uint32_t> sequence;
+  uint32_t pid;
+  uint64_t mm;  // 0: empty
+  uint64_t page_table;  // guest-physical
+  char comm[kCommMax];
+  uint64_t reserved[3];
+};
+static_assert(sizeof(SharedAddressSpace) == 64);
 
 }  // namespace pando::dsm

@@ -40,6 +40,10 @@ mistake "--timeout: 'soon' is no time; write it as in 90s" run good.toml --timeo
 mistake "--env: 'X' is no variable; write NAME=value" run good.toml -e X -- true
 mistake "cluster good is not running; none is" down good
 mistake "no cluster is running; start one with: pando up FILE.toml --detach" console
+mistake "no cluster is running; start one with: pando up FILE.toml --detach" top
+mistake "--time: 'soon' is no time from 100ms to 1h; write it as in 10s" trace --time soon
+mistake "nothing: cannot be read (No such file or directory); make it with: pando trace --recording -o FILE" report --from nothing
+mistake "good.toml: is no recording; make one with: pando trace --recording -o FILE" report --from good.toml
 mistake "'../x' is no cluster name; pando status lists the running ones" logs ../x
 mistake "completion: 'fish' is not known; use bash or zsh" completion fish
 mistake "good.toml: has no security.directory; add it, or name the folder with -o FOLDER" init good.toml
@@ -56,7 +60,7 @@ done
 
 run_pando 20 --help
 expect_status 0 "pando --help"
-for command in check up run console status logs down init pack completion; do
+for command in check up run console status top trace report gdb logs down init pack completion; do
   grep -q "^  $command " out || { show; fail "--help lacks $command"; }
 done
 run_pando 20 status

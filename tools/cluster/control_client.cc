@@ -34,9 +34,11 @@ grpc::ChannelArguments arguments(size_t node_id, const v1::TlsMaterial& tls) {
 ControlClient::ControlClient(std::string node_name, size_t node_id, const std::string& address,
                              const v1::TlsMaterial& tls)
     : node_name_(std::move(node_name)),
-      address_(address),
-      stub_(v1::Control::NewStub(
-          grpc::CreateCustomChannel(address, credentials(tls), arguments(node_id, tls)))) {}
+      address_(address) {
+  const auto channel = grpc::CreateCustomChannel(address, credentials(tls), arguments(node_id, tls));
+  stub_ = v1::Control::NewStub(channel);
+  observe_ = v1::Observe::NewStub(channel);
+}
 
 void ControlClient::require(const grpc::Status& status, const std::string& what) const {
   if (status.ok()) return;
@@ -133,6 +135,27 @@ v1::FaultsReply ControlClient::faults(uint64_t since_sequence, Limit limit) {
   request.set_since_sequence(since_sequence);
   unary("asking for fault records", limit,
         [&](grpc::ClientContext& context) { return stub_->Faults(&context, request, &reply); });
+  return reply;
+}
+
+v1::AddressSpacesReply ControlClient::address_spaces(Limit limit) {
+  v1::AddressSpacesReply reply;
+  unary("asking for address spaces", limit,
+        [&](grpc::ClientContext& context) { return observe_->AddressSpaces(&context, {}, &reply); });
+  return reply;
+}
+
+v1::TraceReply ControlClient::trace(const v1::TraceRequest& request, Limit limit) {
+  v1::TraceReply reply;
+  unary("tracing", limit,
+        [&](grpc::ClientContext& context) { return observe_->Trace(&context, request, &reply); });
+  return reply;
+}
+
+v1::PeekReply ControlClient::peek(const v1::PeekRequest& request, Limit limit) {
+  v1::PeekReply reply;
+  unary("reading guest memory", limit,
+        [&](grpc::ClientContext& context) { return observe_->Peek(&context, request, &reply); });
   return reply;
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "proto/control.grpc.pb.h"
+#include "proto/observe.grpc.pb.h"
 #include "tools/cluster/images.h"
 
 namespace pando::cluster {
@@ -41,6 +42,9 @@ class ControlClient {
   v1::StatusReply status(Limit limit);
   void shutdown(bool force, const std::string& reason, Limit limit);
   v1::FaultsReply faults(uint64_t since_sequence, Limit limit);
+  v1::AddressSpacesReply address_spaces(Limit limit);
+  v1::TraceReply trace(const v1::TraceRequest& request, Limit limit);
+  v1::PeekReply peek(const v1::PeekRequest& request, Limit limit);
   void cancel();
 
   // For streams; the caller owns the context and its cancellation.
@@ -54,6 +58,7 @@ class ControlClient {
 
   std::string node_name_, address_;
   std::unique_ptr<v1::Control::Stub> stub_;
+  std::unique_ptr<v1::Observe::Stub> observe_;
   std::mutex mutex_;
   grpc::ClientContext* running_ = nullptr;  // under mutex_
   bool cancelled_ = false;                  // under mutex_

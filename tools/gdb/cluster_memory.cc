@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "tools/gdb/cluster_target.h"
-#include "tools/gdb/page_walk.h"
+#include "tools/observe/page_walk.h"
 
 namespace pando::gdb {
 
@@ -89,7 +89,7 @@ std::optional<GuestPhys> ClusterTarget::translate_user(const VcpuState& vcpu, Gu
   if (!mm || *mm == 0) return std::nullopt;
   const auto top = peek<uint64_t>(*mm + info->mm_pgd, vcpu.node);
   if (!top || !in_direct_map(*top)) return std::nullopt;
-  return walk_page_tables(GuestPhys(*top - PANDO_RAM_BASE), address,
+  return observe::walk_page_tables(GuestPhys(*top - PANDO_RAM_BASE), address,
                           [&](GuestPhys at) { return peek<uint64_t>(at.value() + PANDO_RAM_BASE, vcpu.node); });
 }
 
@@ -103,7 +103,7 @@ std::optional<GuestPhys> ClusterTarget::translate(VcpuId id, GuestVirt address) 
   if (in_direct_map(va)) return GuestPhys(va - PANDO_RAM_BASE);
   const size_t node = vcpu ? vcpu->node : 0;
   if (va >= PANDO_VMALLOC_START && va < PANDO_VMALLOC_END && image_.debug_info())
-    return walk_page_tables(GuestPhys(image_.debug_info()->kernel_pgd - PANDO_RAM_BASE), address,
+    return observe::walk_page_tables(GuestPhys(image_.debug_info()->kernel_pgd - PANDO_RAM_BASE), address,
                             [&](GuestPhys at) { return peek<uint64_t>(at.value() + PANDO_RAM_BASE, node); });
   return vcpu && !in_user_code ? translate_user(*vcpu, address) : std::nullopt;
 }

@@ -14,6 +14,9 @@ void add_up(CLI::App& app, int& exit_code);
 void add_check(CLI::App& app, int& exit_code);  // and host-report
 void add_console(CLI::App& app, int& exit_code);
 void add_status(CLI::App& app, int& exit_code);
+void add_top(CLI::App& app, int& exit_code);
+void add_trace(CLI::App& app, int& exit_code);
+void add_report(CLI::App& app, int& exit_code);
 void add_gdb(CLI::App& app, int& exit_code);
 void add_logs(CLI::App& app, int& exit_code);
 void add_down(CLI::App& app, int& exit_code);

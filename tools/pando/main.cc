@@ -57,6 +57,9 @@ int run(int argc, char** argv) {
   add_run(app, exit_code);
   add_console(app, exit_code);
   add_status(app, exit_code);
+  add_top(app, exit_code);
+  add_trace(app, exit_code);
+  add_report(app, exit_code);
   add_gdb(app, exit_code);
   add_logs(app, exit_code);
   add_down(app, exit_code);

@@ -33,8 +33,11 @@
  *                                                                         something is pending
  *   18  LOCK_KICK       cpu                                    no         0
  *   19  STATS           struct pando_stats *                   no         0; counters of this node
+ *   20  MM_NAME         mm, pid, comm, page table              no         0; whose address space mm is, for who looks at
+ *                                                                         the machine from outside; comm: pointer to
+ *                                                                         16 bytes, page table: guest-physical address
  *
- * History: version 1, first; later: pages of an IPI (zero before).
+ * History: version 1, first; later: pages of an IPI (zero before); MM_NAME (-ENOSYS from a VMM that does not know it).
  */
 #ifndef GUEST_ABI_HYPERCALL_H
 #define GUEST_ABI_HYPERCALL_H
@@ -60,6 +63,9 @@
 #define PANDO_HC_LOCK_WAIT	17
 #define PANDO_HC_LOCK_KICK	18
 #define PANDO_HC_STATS		19
+#define PANDO_HC_MM_NAME	20
+
+#define PANDO_COMM_BYTES	16
 
 /* Console ports. */
 #define PANDO_PORT_CONSOLE	0	/* system console (hvc0): kernel log, shell */

@@ -71,6 +71,8 @@ class TestNode final : public dsm::NodeClient {
   void send(NodeId, dsm::FabricKind, std::span<const uint8_t>) override {}
   std::optional<dsm::FabricMessage> receive(int) override { return std::nullopt; }
   Stats stats() const override { return {}; }
+  void name_address_space(const AddressSpaceName&) override {}
+  void set_cpu_area(VcpuId, uint64_t) override {}
 
   uint8_t* at(uint64_t gpa) { return alias_.data() + gpa; }
   uint64_t& word(uint64_t gpa) { return *reinterpret_cast<uint64_t*>(at(gpa)); }

@@ -66,6 +66,19 @@ int copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 	return fpu_copy(p, current);
 }
 
+/*
+ * Tells the host whose address space this is: pando top shows it.  Not for threads, nor for a child that borrows its
+ * parent's until exec.
+ */
+static void announce_mm(void)
+{
+	struct task_struct *me = current;
+	struct mm_struct *mm = me->mm;
+
+	if (mm && atomic_read(&mm->mm_users) == 1)
+		hcall4(PANDO_HC_MM_NAME, mm->context.id, task_tgid_nr(me), me->comm, __pa(mm->pgd));
+}
+
 void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)
 {
 	memset(regs, 0, sizeof(*regs));
@@ -75,6 +88,7 @@ void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)
 	regs->ss = PANDO_SS;
 	regs->flags = X86_EFLAGS_IF;
 	regs->orig_ax = -1;
+	announce_mm();
 }
 
 void flush_thread(void)
@@ -146,6 +160,8 @@ static void __noreturn user_loop(void)
 asmlinkage void __noreturn pando_task_start(struct task_struct *prev, int (*fn)(void *), void *arg)
 {
 	schedule_tail(prev);
+	if (!fn)
+		announce_mm();
 	if (fn)
 		fn(arg);
 	else if (READ_ONCE(pando_place_fork_on))

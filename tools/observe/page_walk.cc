@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/gdb/page_walk.h"
+#include "tools/observe/page_walk.h"
 
-namespace pando::gdb {
+namespace pando::observe {
 
 namespace {
 
@@ -27,4 +27,4 @@ std::optional<GuestPhys> walk_page_tables(GuestPhys top, GuestVirt address, cons
   return GuestPhys(table + (address.value() & (kPageSize - 1)));
 }
 
-}  // namespace pando::gdb
+}  // namespace pando::observe

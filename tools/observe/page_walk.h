@@ -8,7 +8,7 @@
 
 #include "base/types.h"
 
-namespace pando::gdb {
+namespace pando::observe {
 
 // Reads 8 bytes of guest-physical memory; nullopt where there is none.
 using ReadWord = std::function<std::optional<uint64_t>(GuestPhys)>;
@@ -16,4 +16,4 @@ using ReadWord = std::function<std::optional<uint64_t>(GuestPhys)>;
 // Where the page tables at `top` (guest-physical) map `address`; nullopt: nowhere.
 std::optional<GuestPhys> walk_page_tables(GuestPhys top, GuestVirt address, const ReadWord& read);
 
-}  // namespace pando::gdb
+}  // namespace pando::observe

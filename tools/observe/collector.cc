@@ -167,7 +167,8 @@ void Collector::read_code() {
   if (wanted.empty() || code_known_.size() >= kInstructionsMax) return;
   std::map<uint64_t, uint64_t> tops;
   ask_each([&](Node& n) {
-    for (const v1::AddressSpace& space : n.client->address_spaces(kAnswer).spaces()) tops[space.mm()] = space.page_table();
+    const v1::AddressSpacesReply reply = n.client->address_spaces(kAnswer);
+    for (const v1::AddressSpace& space : reply.spaces()) tops[space.mm()] = space.page_table();
   });
   std::map<GuestPhys, std::optional<uint64_t>> known;  // instructions of one program share their tables
   const auto read_word = [&](GuestPhys at) -> std::optional<uint64_t> {

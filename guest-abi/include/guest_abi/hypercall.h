@@ -34,10 +34,11 @@
  *   18  LOCK_KICK       cpu                                    no         0
  *   19  STATS           struct pando_stats *                   no         0; counters of this node
  *   20  MM_NAME         mm, pid, comm, page table              no         0; whose address space mm is, for who looks at
- *                                                                         the machine from outside; comm: pointer to
+ *                                                                         the machine from outside; comm: pointer to its
  *                                                                         16 bytes, page table: guest-physical address
  *
- * History: version 1, first; later: pages of an IPI (zero before); MM_NAME (-ENOSYS from a VMM that does not know it).
+ * History: version 1, first; later: pages of an IPI (zero before); MM_NAME, LOCK_WAIT, LOCK_KICK (-ENOSYS from a VMM
+ * that does not know them).
  */
 #ifndef GUEST_ABI_HYPERCALL_H
 #define GUEST_ABI_HYPERCALL_H

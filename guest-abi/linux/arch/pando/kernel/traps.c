@@ -92,11 +92,12 @@ static void send_trap_signal(struct pt_regs *regs, const struct pando_user *u)
 	case SIGFPE:
 	case SIGBUS:
 	case SIGSEGV:
+	case SIGKILL:	/* the process that ran it is gone, by its own doing or by its host's */
 		break;
 	default:
 		sig = SIGSEGV;
 	}
-	if (sig == SIGSEGV || u->code == (u32)SI_KERNEL)
+	if (sig == SIGSEGV || sig == SIGKILL || u->code == (u32)SI_KERNEL)
 		force_sig(sig);
 	else
 		force_sig_fault(sig, u->code, (void __user *)regs->ip);

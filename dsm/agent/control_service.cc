@@ -204,8 +204,16 @@ class ConsoleReactor final : public grpc::ServerBidiReactor<v1::ConsoleInput, v1
 
 grpc::ServerUnaryReactor* ControlService::HasImage(CallbackServerContext* context, const v1::HasImageRequest* request,
                                                    v1::HasImageReply* reply) {
-  reply->set_present(images_.has(request->sha256()));
-  return finish(context, refusal(*context));
+  const grpc::Status refused = refusal(*context);
+  if (!refused.ok()) return finish(context, refused);
+  if (!is_sha256(request->sha256())) return finish(context, {StatusCode::INVALID_ARGUMENT, "image: sha256 is no SHA-256"});
+  try {
+    reply->set_present(images_.has(request->sha256()) ||
+                       (!request->path().empty() && images_.take_file(request->sha256(), request->path())));
+  } catch (const HostError& e) {
+    return finish(context, {StatusCode::RESOURCE_EXHAUSTED, e.what()});
+  }
+  return finish(context, grpc::Status::OK);
 }
 
 grpc::ServerReadReactor<v1::ImageChunk>* ControlService::PutImage(CallbackServerContext* context,

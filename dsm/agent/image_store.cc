@@ -3,11 +3,16 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 
 namespace pando::dsm {
+
+namespace {
+constexpr size_t kFileChunk = 1 << 20;
+}
 
 ImageUpload::ImageUpload(std::string sha256, uint64_t total_bytes)
     : sha256_(std::move(sha256)), total_bytes_(total_bytes) {
@@ -43,6 +48,24 @@ bool ImageStore::put(const std::string& sha256, UniqueFd fd) {
   if (images_.size() >= kImagesMax) return false;
   images_.emplace(sha256, std::move(fd));
   return true;
+}
+
+bool ImageStore::take_file(const std::string& sha256, const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  struct stat status {};
+  if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
+  const auto bytes = static_cast<uint64_t>(status.st_size);
+  if (bytes > kImageBytesMax) return false;
+  ImageUpload upload(sha256, bytes);
+  std::string chunk;
+  while (upload.bytes() < bytes) {
+    chunk.resize(kFileChunk);
+    const ssize_t got = read(file.get(), chunk.data(), chunk.size());
+    if (got <= 0) return false;
+    chunk.resize(static_cast<size_t>(got));
+    if (!upload.add(chunk).empty()) return false;
+  }
+  return upload.finish().empty() && put(sha256, upload.take_fd());
 }
 
 UniqueFd ImageStore::open(const std::string& sha256) const {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernel and initrd images that the operator sent, named by the SHA-256 of their content, each in a sealed memfd.
+// Kernel and initrd images that the operator sent or named a file of, named by the SHA-256 of their content, each in a sealed memfd.
 // Thread-safe.
 #pragma once
 
@@ -39,6 +39,8 @@ class ImageStore {
   bool has(const std::string& sha256) const;
   // False: the store is full.
   bool put(const std::string& sha256, UniqueFd fd);
+  // Takes a copy of a file of this host if its content has that SHA-256.  False: it has not, cannot be read, or the store is full.
+  bool take_file(const std::string& sha256, const std::string& path);
   // A new descriptor of its own offset 0; invalid when there is no such image.
   UniqueFd open(const std::string& sha256) const;
 

@@ -78,6 +78,7 @@ uint64_t ControlClient::ship(const Image& image, Limit limit) {
   v1::HasImageRequest request;
   v1::HasImageReply reply;
   request.set_sha256(image.sha256);
+  request.set_path(image.path);
   unary("asking for an image", limit,
         [&](grpc::ClientContext& context) { return stub_->HasImage(&context, request, &reply); });
   if (reply.present()) return 0;

@@ -22,6 +22,7 @@ constexpr const char* kMakeThem = "; name another one, or make it with tools/bui
 Image open_image(const std::string& key, const std::string& file) {
   Image image;
   image.file = file;
+  image.path = std::filesystem::absolute(file);
   image.fd.reset(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!image.fd)
     throw UserError(file + ": " + key + " cannot be read (" + std::strerror(errno) + ")" +

@@ -13,6 +13,7 @@ namespace pando::cluster {
 
 struct Image {
   std::string file;  // as named to the user
+  std::string path;  // absolute; empty: made in memory
   UniqueFd fd;
   uint64_t bytes = 0;
   std::string sha256;

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "tests/catch.h"
 
 using namespace pando::dsm;
@@ -35,4 +37,19 @@ TEST_CASE("image store: an image that is too long, too short or another: refused
   ImageUpload other(kAbc, 3);
   CHECK(other.add("xyz").empty());
   CHECK_FALSE(other.finish().empty());
+}
+
+TEST_CASE("image store: a file of this host with that content is taken; another one, none and a folder are not") {
+  char path[] = "/tmp/pando-image-store.XXXXXX";
+  const pando::UniqueFd file(mkstemp(path));
+  REQUIRE(file.valid());
+  ImageStore store;
+  CHECK_FALSE(store.take_file(kAbc, path));
+  REQUIRE(write(file.get(), "abc", 3) == 3);
+  CHECK(store.take_file(kAbc, path));
+  CHECK(store.has(kAbc));
+  CHECK_FALSE(store.take_file(std::string(64, '0'), path));
+  unlink(path);
+  CHECK_FALSE(store.take_file(kAbc, path));
+  CHECK_FALSE(store.take_file(kAbc, "/tmp"));
 }

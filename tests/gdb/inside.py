@@ -12,6 +12,19 @@ def run(command):
     return gdb.execute(command, to_string=True)
 
 
+def go(command):
+    """Lets the guest run until it stops; the signal's name if it was one, else what stopped it."""
+    events = []
+    gdb.events.stop.connect(events.append)
+    try:
+        run(command)
+    finally:
+        gdb.events.stop.disconnect(events.append)
+    if not events:
+        return "no stop"
+    return getattr(events[-1], "stop_signal", type(events[-1]).__name__)
+
+
 def value(expression):
     return int(gdb.parse_and_eval(expression))
 

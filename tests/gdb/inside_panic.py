@@ -5,13 +5,13 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from inside import expect, guest, run, steps, stopped_on, value  # noqa: E402
+from inside import expect, go, guest, run, steps, stopped_on, value  # noqa: E402
 
 
 def stops_at_the_panic():
     guest("sleep 1; taskset -c 3 sh -c 'echo c >/proc/sysrq-trigger'")
-    said = run("continue")
-    expect("SIGABRT" in said, said)
+    how = go("continue")
+    expect(how == "SIGABRT", f"stopped by {how}")
     expect(stopped_on() == (3, "b"), run("info threads"))
 
 
@@ -31,10 +31,9 @@ def memory_and_messages():
 
 
 def stops_anew():
-    said = run("continue")
-    expect("SIGABRT" in said, said)
-    said = run("stepi")
-    expect("SIGABRT" in said, said)
+    for command in ("continue", "stepi"):
+        how = go(command)
+        expect(how == "SIGABRT", f"{command}: stopped by {how}")
     run("detach")
 
 

@@ -179,13 +179,13 @@ def registers_of_user_code():
         run("maintenance flush register-cache")
         expect(value(f"${name}") == 0x1122334455667788, name)
         run(f"set ${name} = {before}")
-    before = value("$xmm3.uint128")
-    run("set $xmm3.uint128 = 0x42")
-    run("maintenance flush register-cache")
-    expect(value("$xmm3.uint128") == 0x42, "xmm3")
-    run(f"set $xmm3.v2_int64[0] = {before & (1 << 64) - 1}")
-    run(f"set $xmm3.v2_int64[1] = {before >> 64}")
-    expect(value("$xmm3.uint128") == before, "xmm3 was not put back")
+    halves = ("$xmm3.v2_int64[0]", "$xmm3.v2_int64[1]")
+    before = [value(half) for half in halves]
+    for wanted in ([0x42, 0x1234567890abcdef], before):
+        for half, number in zip(halves, wanted):
+            run(f"set {half} = {number}")
+        run("maintenance flush register-cache")
+        expect([value(half) for half in halves] == wanted, "xmm3 was not written")
     expect(value("$mxcsr") & 0x1f80 == 0x1f80, f"mxcsr is {value('$mxcsr'):#x}")
     expect(value("$fctrl") == 0x37f, f"fctrl is {value('$fctrl'):#x}")
     run("print $ymm0")

@@ -17,7 +17,7 @@ def go(command):
     events = []
     gdb.events.stop.connect(events.append)
     try:
-        run(command)
+        print(run(command), flush=True)
     finally:
         gdb.events.stop.disconnect(events.append)
     if not events:

@@ -307,6 +307,10 @@ bool ClusterTarget::resume(std::span<const VcpuAction> actions) {
   for (const VcpuAction& action : actions)
     if (const VcpuState* vcpu = find(action.vcpu))
       by_node[vcpu->node].push_back({action.vcpu.value(), static_cast<uint16_t>(action.action == Action::Step)});
+  // GDB does not know of those that the guest may start now: they must not wait for it.
+  if (std::ranges::any_of(actions, [](const VcpuAction& a) { return a.action == Action::Continue; }))
+    for (const auto& [id, vcpu] : vcpus_)
+      if (vcpu.state.where == DebugWhere::NotStarted) by_node[vcpu.node].push_back({id, 0});
   forget_memory();
   std::vector<uint32_t> calls(nodes_.size(), 0);
   for (size_t i = 0; i < nodes_.size(); ++i)

@@ -10,7 +10,7 @@
 #                        OUT_DIR/obj             object files (incremental)
 # Environment:
 #   PANDO_LINUX_TARBALL       default /usr/src/linux-source-6.12.tar.xz
-#   PANDO_KERNEL_JOBS         default: number of CPUs
+#   PANDO_KERNEL_JOBS         default: number of CPUs and one
 #   PANDO_KERNEL_DEBUG_INFO   0: no DWARF; 1 (default): lines and types; 2: also where local variables are (half as
 #                             slow again to build)
 #   PANDO_KERNEL_CONFIG       one more fragment of options, e.g. for a debug kernel
@@ -19,7 +19,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(realpath -m "${1:?usage: build.sh OUT_DIR}")
 tarball=${PANDO_LINUX_TARBALL:-/usr/src/linux-source-6.12.tar.xz}
-jobs=${PANDO_KERNEL_JOBS:-$(nproc)}
+jobs=${PANDO_KERNEL_JOBS:-$(($(nproc) + 1))}
 debug_info=${PANDO_KERNEL_DEBUG_INFO:-1}
 
 fail() {
@@ -123,7 +123,6 @@ split_debug_info() {
 
 gdb_scripts() {
 	[ "$debug_info" = 0 ] && return
-	kmake scripts_gdb
 	mkdir -p "$out/scripts/gdb/linux"
 	rsync -rcL --delete --include='*.py' --exclude='*' "$out/obj/scripts/gdb/linux/" "$out/scripts/gdb/linux/"
 	# gdb runs this one when it loads vmlinux; the file names in the DWARF begin with /pando
@@ -141,6 +140,8 @@ flock 9
 unpack
 overlay
 configure
-kmake vmlinux
+targets=(vmlinux)
+[ "$debug_info" = 0 ] || targets+=(scripts_gdb)
+kmake "${targets[@]}"
 split_debug_info
 gdb_scripts

@@ -125,11 +125,7 @@ gdb_scripts() {
 	[ "$debug_info" = 0 ] && return
 	mkdir -p "$out/scripts/gdb/linux"
 	rsync -rcL --delete --include='*.py' --exclude='*' "$out/obj/scripts/gdb/linux/" "$out/scripts/gdb/linux/"
-	# gdb runs this one when it loads vmlinux; the file names in the DWARF begin with /pando
-	{
-		cat "$out/src/scripts/gdb/vmlinux-gdb.py"
-		echo 'gdb.execute("set substitute-path /pando " + os.path.dirname(os.path.abspath(__file__)))'
-	} >"$out/vmlinux-gdb.py"
+	cat "$out/src/scripts/gdb/vmlinux-gdb.py" "$here/gdb-additions.py" >"$out/vmlinux-gdb.py"
 }
 
 [ -f "$tarball" ] || fail "no $tarball: install the package linux-source-6.12"

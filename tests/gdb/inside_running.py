@@ -227,6 +227,10 @@ def breakpoint_in_a_user_program():
 
 
 def linux_scripts():
+    for thread in range(1, CPUS + 1):
+        run(f"thread {thread}")
+        pid = int(re.search(r"pid (\d+)", run("info threads").splitlines()[thread])[1])
+        expect(value("$lx_current().pid") == pid, f"$lx_current() of thread {thread} is not {pid}")
     expect(re.search(r"^0x[0-9a-f]+ +1 +init", run("lx-ps"), re.MULTILINE), run("lx-ps"))
     expect("kthreadd" in run("lx-ps"), "lx-ps has no kthreadd")
     expect("Linux version 6.12" in run("lx-dmesg"), "lx-dmesg")

@@ -192,6 +192,14 @@ TEST_CASE("gdb session: end of the guest: is told with its status") {
   CHECK(gdb.answers() == std::vector<std::string>{"W07"});
 }
 
+TEST_CASE("gdb session: stop with something to say: the user sees it before the stop") {
+  Debugger gdb(2);
+  gdb.ask_all("vCont;c");
+  gdb.machine.stop = StopEvent{StopReason::Dead, VcpuId(1), 0, "the VMM is gone"};
+  gdb.session.on_target_event();
+  CHECK(gdb.answers() == std::vector<std::string>{"O" + to_hex("the VMM is gone\n"), "T09thread:2;"});
+}
+
 TEST_CASE("gdb session: a machine that can only be read: resume is refused") {
   Debugger gdb(1);
   gdb.machine.read_only = true;

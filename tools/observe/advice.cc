@@ -2,6 +2,8 @@
 #include "tools/observe/advice.h"
 
 #include <algorithm>
+#include <compare>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -20,19 +22,43 @@ class Judge {
  public:
   Judge(const Naming& naming, const AdviceLimits& limits) : naming_(naming), limits_(limits) {}
 
-  // At most one advice per place; the order of the rules is that of certainty.
-  std::optional<Advice> judge(const Place& place) const {
-    if (place.faults < limits_.faults_min) return std::nullopt;
-    // Nobody can move what lies in the kernel's heap.
-    if (!naming_.is_named(place.words.empty() ? place.first_address : place.words.front().address, place.mm))
-      return std::nullopt;
-    if (!place.contended()) return wrong_node(place);
+  // A place that several nodes use; the order of the rules is that of certainty.
+  std::optional<Advice> contended(const Place& place) const {
+    if (!place.contended() || place.faults < limits_.faults_min || !is_named(place)) return std::nullopt;
     if (auto lock = contended_lock(place)) return lock;
     if (auto sharing = false_sharing(place)) return sharing;
     return shared_word(place);
   }
 
+  // A range of a process that lies on another node than the only one that uses it.
+  bool is_misplaced(const Place& place) const {
+    return !place.contended() && place.mm != 0 && place.nodes.begin()->first != place.home &&
+           place.pages >= limits_.wrong_node_pages_min && is_named(place);
+  }
+  // Misplaced ranges of one process, one home and one user: one advice, however many they are.
+  Advice wrong_node(const std::vector<Place>& places, const std::vector<size_t>& ranges) const {
+    Advice advice{AdviceKind::WrongNode, ranges.front(), {}, "", 0};
+    for (const size_t i : ranges) {
+      advice.wait_ns += places[i].wait_ns;
+      advice.names.push_back(naming_.of_place(places[i]));
+    }
+    const Place& first = places[ranges.front()];
+    std::vector<std::string> said(advice.names.begin(), advice.names.begin() + std::min(ranges.size(), kRangesSaid));
+    if (ranges.size() > kRangesSaid) said.push_back(std::to_string(ranges.size() - kRangesSaid) + " more");
+    advice.sentence = "first touch on the wrong node: " + joined(said) + (ranges.size() == 1 ? " is" : " are") + " homed on " +
+                      naming_.of_node(first.home) + ", only " + naming_.of_node(first.nodes.begin()->first) + " uses " +
+                      (ranges.size() == 1 ? "it; let a thread there touch it" : "them; let a thread there touch them") +
+                      " first (or numactl --membind)";
+    return advice;
+  }
+
  private:
+  static constexpr size_t kRangesSaid = 3;
+
+  // Nobody can move what lies in the kernel's heap.
+  bool is_named(const Place& place) const {
+    return naming_.is_named(place.words.empty() ? place.first_address : place.words.front().address, place.mm);
+  }
   // Nodes that account for a real share of the faults.
   std::vector<uint32_t> fighters(const std::map<uint32_t, NodeCounts>& nodes, uint64_t faults) const {
     std::vector<uint32_t> out;
@@ -120,16 +146,6 @@ class Judge {
     return std::nullopt;
   }
 
-  std::optional<Advice> wrong_node(const Place& place) const {
-    const uint32_t user = place.nodes.begin()->first;
-    if (place.mm == 0 || user == place.home || place.pages < limits_.wrong_node_pages_min) return std::nullopt;
-    const std::string name = naming_.of_place(place);
-    return Advice{AdviceKind::WrongNode, 0, {name},
-                  "first touch on the wrong node: " + name + " is homed on " + naming_.of_node(place.home) +
-                      ", only " + naming_.of_node(user) + " uses it; let a thread there touch it first (or numactl --membind)",
-                  place.wait_ns};
-  }
-
   const Naming& naming_;
   const AdviceLimits limits_;
 };
@@ -149,12 +165,21 @@ const char* name_of(AdviceKind kind) {
 std::vector<Advice> advise(const std::vector<Place>& places, const Naming& naming, const AdviceLimits& limits) {
   const Judge judge(naming, limits);
   std::vector<Advice> all;
+  struct Misplaced {
+    uint64_t mm;
+    uint32_t home, user;
+    auto operator<=>(const Misplaced&) const = default;
+  };
+  std::map<Misplaced, std::vector<size_t>> misplaced;
   for (size_t i = 0; i < places.size(); ++i) {
-    if (auto advice = judge.judge(places[i])) {
+    if (judge.is_misplaced(places[i])) {
+      misplaced[{places[i].mm, places[i].home, places[i].nodes.begin()->first}].push_back(i);
+    } else if (auto advice = judge.contended(places[i])) {
       advice->place = i;
       all.push_back(std::move(*advice));
     }
   }
+  for (const auto& [what, ranges] : misplaced) all.push_back(judge.wrong_node(places, ranges));
   std::ranges::stable_sort(all, std::ranges::greater{}, &Advice::wait_ns);
   return all;
 }

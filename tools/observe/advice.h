@@ -21,8 +21,8 @@ const char* name_of(AdviceKind kind);  // "contended-lock"
 
 struct Advice {
   AdviceKind kind;
-  size_t place;                       // index into the places
-  std::vector<std::string> names;     // what it is about: the lock, the words, the range
+  size_t place;                       // index into the places; of several ranges the costliest
+  std::vector<std::string> names;     // what it is about: the lock, the words, the ranges
   std::string sentence;
   uint64_t wait_ns;                   // that it costs, in the recording
 };

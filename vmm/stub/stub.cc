@@ -250,7 +250,8 @@ uint32_t Stub::prepare_locked() {
     unlock_pages();
     // User code cannot have run, so this proof is for a stub that died or reports a failed command.
     prove_locked();
-    if (!dead() && process_.report().signal == STUB_COMMAND_FAILED) {
+    // 0: all were carried out.  A signal: a kick came late, or user code kept it pending, and they may not have been.
+    if (!dead() && process_.report().signal != 0) {
       count(shared_.counters.resets);
       shadow_.clear();
     }

@@ -72,6 +72,19 @@ TEST_CASE("advice: an array that only the other node uses: first touch on the wr
   CHECK(all[0].sentence.find("is homed on a, only b uses it") != std::string::npos);
 }
 
+TEST_CASE("advice: two ranges of a process on the wrong node: one advice with both, at the cost of both") {
+  v1::Recording r = two_nodes();
+  for (uint64_t i = 0; i < 200; ++i) touch(r, {1, 300 + i, 0x7000000 + i * 4096, 0x1000});
+  for (uint64_t i = 0; i < 100; ++i) touch(r, {1, 600 + i, 0x8000000 + i * 4096, 0x1000});
+  const Analysis a(r, nullptr);
+  REQUIRE(a.advice.size() == 1);
+  CHECK(a.advice[0].names == std::vector<std::string>{"victim[42] 0x7000000 .. 0x70c7000 (200 pages)",
+                                                      "victim[42] 0x8000000 .. 0x8063000 (100 pages)"});
+  CHECK(a.advice[0].sentence.find("(100 pages) are homed on a, only b uses them") != std::string::npos);
+  CHECK(a.advice[0].wait_ns == a.places.at(0).wait_ns + a.places.at(1).wait_ns);
+  CHECK(a.advice[0].place == 0);
+}
+
 TEST_CASE("advice: nothing is said where the records do not say it") {
   v1::Recording r = two_nodes();
   SECTION("few faults") {

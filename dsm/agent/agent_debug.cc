@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dsm/agent/agent.h"
+#include "dsm/agent/fault_log.h"
 
 namespace pando::dsm {
 
@@ -42,6 +43,9 @@ void Agent::debug_page(PageId page, v1::DebugPage& reply) {
   reply.set_is_home(view.home.has_value());
   reply.set_present(bits & PageWord::kPresent);
   reply.set_mapped(bits & PageWord::kMapped);
+  v1::FaultsReply faults;
+  read_faults(*machine->control, 0, 0, faults);
+  reply.set_faults(static_cast<uint64_t>(std::ranges::count(faults.records(), page.value(), &v1::FaultRecord::page)));
   if (!view.home) return;
   const auto node_of = [](uint8_t n) { return n == DirectoryEntry::kMemory ? -1 : static_cast<int32_t>(n); };
   reply.set_owner(node_of(view.home->owner));

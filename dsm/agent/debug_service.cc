@@ -36,7 +36,7 @@ class DebugService::Reactor final : public grpc::ServerBidiReactor<v1::DebugRequ
     }
     v1::DebugReply greeting;
     greeting.set_operation(static_cast<uint32_t>(DebugOperation::Node));
-    service_.backend_.debug_node(*greeting.mutable_node());
+    service_.describe_node(*greeting.mutable_node());
     post(std::move(greeting));
     StartRead(&request_);
   }
@@ -147,12 +147,21 @@ void DebugService::on_vmm_message(std::span<const uint8_t> payload) {
 }
 
 void DebugService::on_end(const v1::ExitStatus& status) {
+  {
+    const std::lock_guard guard(mutex_);
+    ended_ = status;
+  }
   v1::DebugReply reply;
   reply.set_operation(static_cast<uint32_t>(DebugOperation::Node));
-  backend_.debug_node(*reply.mutable_node());
-  *reply.mutable_node()->mutable_exit() = status;
+  describe_node(*reply.mutable_node());
   const std::lock_guard guard(mutex_);
   if (session_ != nullptr) session_->post(std::move(reply));
+}
+
+void DebugService::describe_node(v1::DebugNode& node) const {
+  backend_.debug_node(node);
+  const std::lock_guard guard(mutex_);
+  if (ended_) *node.mutable_exit() = *ended_;
 }
 
 bool DebugService::pass_on(const v1::DebugRequest& request) {
@@ -180,7 +189,7 @@ void DebugService::answer(const v1::DebugRequest& request, v1::DebugReply& reply
     case DebugOperation::Page:
       backend_.debug_page(page_of(GuestPhys(request.address())), *reply.mutable_page());
       break;
-    case DebugOperation::Node: backend_.debug_node(*reply.mutable_node()); break;
+    case DebugOperation::Node: describe_node(*reply.mutable_node()); break;
     default: reply.set_status(-ENOTCONN);
   }
 }

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -62,8 +63,12 @@ class DebugService final : public v1::Debug::CallbackService {
   bool pass_on(const v1::DebugRequest& request);
   int32_t read_held(const v1::DebugRequest& request, std::string& out);
 
+  // The node, and how the guest ended if it has.
+  void describe_node(v1::DebugNode& node) const;
+
   DebugBackend& backend_;
   mutable std::mutex mutex_;
+  std::optional<v1::ExitStatus> ended_;
   std::condition_variable changed_;
   Reactor* session_ = nullptr;
 };

@@ -3,20 +3,24 @@
 #
 # Builds the guest kernel: Debian's Linux source + our architecture port as new files, no patches.
 #
-#   build.sh OUT_DIR     OUT_DIR/vmlinux   the image the VMM loads, with symbols
-#                        OUT_DIR/src       unpacked source with the overlay (made once per tarball)
-#                        OUT_DIR/obj       object files (incremental)
+#   build.sh OUT_DIR     OUT_DIR/vmlinux         the image the VMM loads, with symbols
+#                        OUT_DIR/vmlinux.debug   its DWARF; gdb finds it by itself
+#                        OUT_DIR/vmlinux-gdb.py, scripts/gdb   Linux's own commands for gdb (lx-ps, lx-dmesg, ...)
+#                        OUT_DIR/src             unpacked source with the overlay (made once per tarball)
+#                        OUT_DIR/obj             object files (incremental)
 # Environment:
 #   PANDO_LINUX_TARBALL       default /usr/src/linux-source-6.12.tar.xz
-#   PANDO_KERNEL_JOBS         default: number of CPUs
-#   PANDO_KERNEL_DEBUG_INFO   1: with DWARF, for source-level debugging (bigger, slower to build)
+#   PANDO_KERNEL_JOBS         default: number of CPUs and one
+#   PANDO_KERNEL_DEBUG_INFO   0: no DWARF; 1 (default): lines and types; 2: also where local variables are (half as
+#                             slow again to build)
 #   PANDO_KERNEL_CONFIG       one more fragment of options, e.g. for a debug kernel
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-out=${1:?usage: build.sh OUT_DIR}
+out=$(realpath -m "${1:?usage: build.sh OUT_DIR}")
 tarball=${PANDO_LINUX_TARBALL:-/usr/src/linux-source-6.12.tar.xz}
-jobs=${PANDO_KERNEL_JOBS:-$(nproc)}
+jobs=${PANDO_KERNEL_JOBS:-$(($(nproc) + 1))}
+debug_info=${PANDO_KERNEL_DEBUG_INFO:-1}
 
 fail() {
 	echo "guest-kernel: $*" >&2
@@ -58,17 +62,21 @@ overlay() {
 kmake() {
 	local cc=${CC:-gcc}
 	command -v ccache >/dev/null && cc="ccache $cc"
-	# fixed strings: an unchanged kernel is bit for bit the same, on every node and for ccache
-	make -s -C "$out/src" O="$out/obj" ARCH=pando CC="$cc" HOSTCC="$cc" -j"$jobs" \
+	# fixed strings: an unchanged kernel is bit for bit the same, on every node, in every folder and for ccache
+	local flags="-fdebug-prefix-map=$out=/pando"
+	local cflags=$flags
+	[ "$debug_info" = 2 ] || cflags+=" -fno-var-tracking"
+	make -s -C "$out/src" O="$out/obj" ARCH=pando CC="$cc" HOSTCC="$cc" -j"$jobs" KCFLAGS="$cflags" KAFLAGS="$flags" \
 		KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=pando KBUILD_BUILD_HOST=pando "$@"
 }
 
 configure() {
 	local wanted="$out/wanted.config"
 	{
-		if [ "${PANDO_KERNEL_DEBUG_INFO:-0}" = 1 ]; then
+		if [ "$debug_info" != 0 ]; then
 			sed /CONFIG_DEBUG_INFO_NONE=y/d "$here/kernel.config"
 			echo CONFIG_DEBUG_INFO_DWARF5=y
+			echo CONFIG_GDB_SCRIPTS=y
 		else
 			cat "$here/kernel.config"
 		fi
@@ -98,6 +106,28 @@ check_config() {
 	[ -z "$missing" ] || fail "not in the resulting configuration:$missing"
 }
 
+# The image without DWARF is what is loaded, hashed and shipped at every boot.
+split_debug_info() {
+	local image=$out/obj/vmlinux
+	if [ "$debug_info" = 0 ]; then
+		rm -rf "$out/vmlinux.debug" "$out/vmlinux-gdb.py" "$out/scripts"
+		cmp -s "$image" "$out/vmlinux" || cp "$image" "$out/vmlinux"
+		return
+	fi
+	[ -f "$out/vmlinux.debug" ] && [ "$out/vmlinux.debug" -nt "$image" ] && [ "$out/vmlinux" -nt "$image" ] && return
+	objcopy --only-keep-debug "$image" "$out/vmlinux.debug.new"
+	mv "$out/vmlinux.debug.new" "$out/vmlinux.debug"	# by this name: it is written into the image
+	objcopy --strip-debug --add-gnu-debuglink="$out/vmlinux.debug" "$image" "$out/vmlinux.new"
+	mv "$out/vmlinux.new" "$out/vmlinux"
+}
+
+gdb_scripts() {
+	[ "$debug_info" = 0 ] && return
+	mkdir -p "$out/scripts/gdb/linux"
+	rsync -rcL --delete --include='*.py' --exclude='*' "$out/obj/scripts/gdb/linux/" "$out/scripts/gdb/linux/"
+	cat "$out/src/scripts/gdb/vmlinux-gdb.py" "$here/gdb-additions.py" >"$out/vmlinux-gdb.py"
+}
+
 [ -f "$tarball" ] || fail "no $tarball: install the package linux-source-6.12"
 command -v rsync >/dev/null || fail "rsync is missing: install the package rsync"
 mkdir -p "$out"
@@ -106,5 +136,8 @@ flock 9
 unpack
 overlay
 configure
-kmake vmlinux
-cmp -s "$out/obj/vmlinux" "$out/vmlinux" || cp "$out/obj/vmlinux" "$out/vmlinux"
+targets=(vmlinux)
+[ "$debug_info" = 0 ] || targets+=(scripts_gdb)
+kmake "${targets[@]}"
+split_debug_info
+gdb_scripts

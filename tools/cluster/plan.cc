@@ -90,6 +90,7 @@ v1::Plan make_plan(const config::ClusterConfig& config, const std::string& clust
   out.set_kernel_sha256(images.kernel_sha256);
   for (const std::string& sha256 : images.initrd_sha256) out.add_initrd_sha256(sha256);
   if (!images.kernel_file.empty()) out.add_vmm_arguments("--kernel-name=" + images.kernel_file);
+  if (config.wait_debugger) out.add_vmm_arguments("--wait-debugger");
   out.set_command_line(config.append.empty() ? "console=hvc0" : "console=hvc0 " + config.append);
   return out;
 }

@@ -52,6 +52,7 @@ struct ClusterConfig {
   std::optional<std::string> kernel;
   std::optional<std::vector<std::string>> initrds;
   std::string append;
+  bool wait_debugger = false;  // of the command line: --wait-gdb
   std::vector<uint32_t> distances;  // nodes x nodes, row by row; empty = default
   std::string log_level;
   bool reboot = false;              // pando up starts a guest that reboots again

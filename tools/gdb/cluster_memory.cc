@@ -17,6 +17,7 @@ using dsm::DebugOperation;
 using dsm::DebugWhere;
 
 constexpr size_t kPagesMax = 4096;  // kept: 16 MiB
+constexpr size_t kFramesMax = 32;   // of a stack that are looked at
 
 }  // namespace
 
@@ -71,6 +72,20 @@ bool ClusterTarget::write_physical(GuestPhys address, std::span<const uint8_t> b
   return false;
 }
 
+// What lies under breakpoints is changed there.
+bool ClusterTarget::write_around_breakpoints(GuestPhys at, std::span<const uint8_t> bytes, size_t preferred) {
+  std::vector<uint8_t> content(bytes.begin(), bytes.end());
+  bool any = false;
+  for (auto& [address, breakpoint] : breakpoints_) {
+    const uint64_t offset = breakpoint.at.value() - at.value();
+    if (offset >= content.size()) continue;
+    breakpoint.original = bytes[offset];
+    content[offset] = dsm::kBreakpointOpcode;
+    any = true;
+  }
+  return (!any || send_breakpoints()) && write_physical(at, content, preferred);
+}
+
 bool ClusterTarget::in_direct_map(uint64_t address) const { return address - PANDO_RAM_BASE < ram_bytes_; }
 
 template <class T>
@@ -116,21 +131,39 @@ size_t ClusterTarget::read_memory(VcpuId vcpu, GuestVirt address, std::span<uint
     const size_t bytes = std::min<uint64_t>(out.size() - done, kPageSize - va % kPageSize);
     const auto at = translate(vcpu, GuestVirt(va));
     if (!at || !read_physical(*at, out.subspan(done, bytes), node)) break;
+    hide_breakpoints(*at, out.subspan(done, bytes));
     done += bytes;
   }
   return done;
 }
 
 bool ClusterTarget::write_memory(VcpuId vcpu, GuestVirt address, std::span<const uint8_t> bytes) {
+  if (ended_ && ended_->reason == StopReason::Dead) return false;
   const size_t node = find(vcpu) ? find(vcpu)->node : 0;
   for (size_t done = 0; done < bytes.size();) {
     const uint64_t va = address.value() + done;
     const size_t piece = std::min<uint64_t>(bytes.size() - done, kPageSize - va % kPageSize);
     const auto at = translate(vcpu, GuestVirt(va));
-    if (!at || !write_physical(*at, bytes.subspan(done, piece), node)) return false;
+    if (!at || !write_around_breakpoints(*at, bytes.subspan(done, piece), node)) return false;
     done += piece;
   }
   return true;
+}
+
+// The one that is inside panic(), by the chain of frame pointers.
+VcpuId ClusterTarget::panicked_vcpu() {
+  for (const auto& [id, vcpu] : vcpus_) {
+    if (vcpu.state.where != DebugWhere::Kernel) continue;
+    const auto registers = read_registers(VcpuId(id));
+    uint64_t frame = registers ? registers->general[kRbp] : 0;
+    for (size_t depth = 0; depth < kFramesMax; ++depth) {
+      const auto return_address = peek<uint64_t>(frame + sizeof frame, vcpu.node);
+      const auto place = return_address ? image_.find(*return_address) : std::nullopt;
+      if (place && place->symbol == "panic") return VcpuId(id);
+      frame = peek<uint64_t>(frame, vcpu.node).value_or(0);
+    }
+  }
+  return any_vcpu();
 }
 
 std::string ClusterTarget::task_of(const VcpuState& vcpu) {

@@ -3,11 +3,13 @@
 #include <guest_abi/layout.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <sstream>
 
 #include "tools/gdb/cluster_target.h"
 #include "tools/gdb/packet.h"
+#include "tools/observe/top_view.h"
 
 namespace pando::gdb {
 
@@ -18,10 +20,12 @@ constexpr const char* kHelp =
     "  phys ADDRESS [BYTES]   guest-physical memory\n"
     "  page ADDRESS           the page of a virtual address: home, owner, sharers, versions, faults, on each node\n"
     "  page phys ADDRESS      the same for a guest-physical address\n"
+    "  hot [PLACES]           the places of memory that the nodes fought over lately (decimal; default 10)\n"
     "  nodes                  the hosts, their memory and virtual CPUs\n"
     "  vcpus                  where each virtual CPU stands\n"
     "  help\n";
 constexpr size_t kDumpMax = 4096, kDumpDefault = 64, kDumpLine = 16;
+constexpr size_t kHotDefault = 10, kHotMax = 1000;
 
 std::string hex(uint64_t value) {
   char text[20];
@@ -65,6 +69,8 @@ std::string ClusterTarget::monitor(std::string_view command) {
   if (word == "page") return monitor_page(rest);
   if (word == "nodes") return monitor_nodes();
   if (word == "vcpus") return monitor_vcpus();
+  if (word == "hot") return monitor_hot(rest);
+  if (command == "info version") return "Pando";  // Linux's scripts ask: thread N + 1 is CPU N
   if (word == "help" || word.empty()) return kHelp;
   return "unknown command \"" + std::string(word) + "\"; try monitor help";
 }
@@ -76,6 +82,7 @@ std::string ClusterTarget::monitor_phys(std::string_view arguments) {
   if (!address || !bytes) return "usage: monitor phys ADDRESS [BYTES]";
   std::vector<uint8_t> content(std::min<uint64_t>(*bytes, kDumpMax));
   if (!read_physical(GuestPhys(*address), content, 0)) return "no guest memory at " + hex(*address);
+  hide_breakpoints(GuestPhys(*address), content);
   return dump(*address, content);
 }
 
@@ -106,6 +113,25 @@ std::string ClusterTarget::monitor_page(std::string_view arguments) {
     }
     out << "\n";
   }
+  return out.str();
+}
+
+std::string ClusterTarget::monitor_hot(std::string_view arguments) {
+  const std::string_view word = next_word(arguments);
+  size_t wanted = kHotDefault;
+  if (!word.empty() && (std::from_chars(word.data(), word.data() + word.size(), wanted).ptr != word.data() + word.size() ||
+                        wanted == 0 || wanted > kHotMax))
+    return "usage: monitor hot [PLACES], 1 to " + std::to_string(kHotMax);
+  if (!access_.record) return "no fault records";
+  const v1::Recording recording = access_.record();
+  const observe::Analysis analysis(recording, &image_);
+  std::ostringstream out;
+  for (const v1::RecordedNode& node : recording.nodes())
+    if (!node.error().empty()) out << "node " << node.name() << ": " << node.error() << "\n";
+  out << "  faults   wait ms  home    nodes                 place, code\n";
+  for (size_t i = 0; i < std::min(wanted, analysis.places.size()); ++i)
+    out << observe::hot_line(analysis, analysis.places[i]) << "\n";
+  if (analysis.places.empty()) out << "  no fault had to wait for another node\n";
   return out.str();
 }
 

@@ -21,6 +21,8 @@ using dsm::DebugWhere;
 
 constexpr std::chrono::milliseconds kGreetLimit{5000};
 constexpr size_t kEventsMax = 1024;
+constexpr size_t kCodeBytes = 64;  // that must not have changed for a breakpoint to be put back
+constexpr size_t kKnownCodeMax = 2 * dsm::kDebugBreakpointsMax;
 
 bool good(const std::optional<v1::DebugReply>& reply) { return reply && reply->status() == 0; }
 
@@ -35,7 +37,7 @@ StopReason reason_of(const v1::ExitStatus& exit) {
     case v1::EXIT_POWER_OFF:
     case v1::EXIT_REBOOT:
     case v1::EXIT_HALT: return StopReason::Ended;
-    case v1::EXIT_VMM_DIED: return StopReason::Panic;  // the dead can be read
+    case v1::EXIT_VMM_DIED: return StopReason::Dead;
     default: return StopReason::Lost;
   }
 }
@@ -77,7 +79,7 @@ ClusterTarget::~ClusterTarget() = default;
 void ClusterTarget::connect() {
   nodes_.clear();
   ram_bytes_ = 0;
-  over_ = false;
+  ended_.reset();
   pending_stop_.reset();
   {
     // Of sessions before this one: their reader threads have ended.
@@ -89,8 +91,9 @@ void ClusterTarget::connect() {
                                                   [this](uint32_t n, const v1::DebugReply& e) { on_event(n, e); }),
                       {}});
   for (Node& node : nodes_) {
-    node.info = node.link->greet(kGreetLimit);
+    node.info.CopyFrom(node.link->greet(kGreetLimit));  // GCC 12 sees uninitialized members in a move
     ram_bytes_ = std::max(ram_bytes_, node.info.ram_start() + node.info.ram_bytes());
+    if (node.info.has_exit()) on_exit(node.info.exit());
   }
 }
 
@@ -113,7 +116,16 @@ std::optional<StopEvent> ClusterTarget::attach() {
       !nodes_.empty() && std::all_of(nodes_.begin(), nodes_.end(), [](const Node& n) { return n.link->alive(); });
   if (!all_alive) connect();
   if (!stop_all()) return std::nullopt;
-  return StopEvent{StopReason::Asked, any_vcpu(), 0};
+  if (!ended_) return StopEvent{StopReason::Asked, any_vcpu(), 0};
+  ended_->vcpu = ended_->reason == StopReason::Panic ? panicked_vcpu() : any_vcpu();
+  return ended_;
+}
+
+void ClusterTarget::on_exit(const v1::ExitStatus& exit) {
+  if (ended_) return;
+  ended_ = StopEvent{reason_of(exit), any_vcpu(), exit.code(), exit.message()};
+  if (ended_->reason == StopReason::Panic) ended_->text += ": it can be looked at, it does not go on";
+  if (ended_->reason == StopReason::Dead) ended_->text += ": memory can be read, nothing else";
 }
 
 // The sessions end: the agents make their nodes put back the bytes under breakpoints, and run.
@@ -121,6 +133,7 @@ void ClusterTarget::detach() {
   for (const auto& [address, breakpoint] : breakpoints_)
     write_physical(breakpoint.at, std::span(&breakpoint.original, 1), 0);
   breakpoints_.clear();
+  known_code_.clear();
   for (Node& node : nodes_) node.link->close();
   nodes_.clear();
   vcpus_.clear();
@@ -217,12 +230,51 @@ bool ClusterTarget::send_breakpoints() {
   return all;
 }
 
+const ClusterTarget::Breakpoint* ClusterTarget::breakpoint_at(GuestPhys at, uint64_t except) const {
+  for (const auto& [address, breakpoint] : breakpoints_)
+    if (breakpoint.at == at && address != except) return &breakpoint;
+  return nullptr;
+}
+
+void ClusterTarget::hide_breakpoints(GuestPhys at, std::span<uint8_t> bytes) const {
+  for (const auto& [address, breakpoint] : breakpoints_) {
+    const uint64_t offset = breakpoint.at.value() - at.value();
+    if (offset < bytes.size()) bytes[offset] = breakpoint.original;
+  }
+}
+
+void ClusterTarget::remember_code(GuestVirt address, GuestPhys at) {
+  std::vector<uint8_t> bytes(std::min<uint64_t>(kCodeBytes, kPageSize - at.value() % kPageSize));
+  if (!read_physical(at, bytes, 0)) return;
+  hide_breakpoints(at, bytes);
+  if (known_code_.size() >= kKnownCodeMax) known_code_.clear();
+  known_code_[address.value()] = {at, std::move(bytes)};
+}
+
+// User code may belong to a task that is current on another virtual CPU, or on none: then it is where it was, if it
+// still looks the same.
+std::optional<GuestPhys> ClusterTarget::find_code(VcpuId vcpu, GuestVirt address) {
+  if (const auto at = translate(vcpu, address)) return at;
+  const auto known = known_code_.find(address.value());
+  if (known != known_code_.end()) {
+    std::vector<uint8_t> now(known->second.bytes.size());
+    const bool readable = read_physical(known->second.at, now, 0);
+    hide_breakpoints(known->second.at, now);
+    if (readable && now == known->second.bytes) return known->second.at;
+  }
+  for (const auto& [id, other] : vcpus_)
+    if (const auto at = translate(VcpuId(id), address)) return at;
+  return std::nullopt;
+}
+
 bool ClusterTarget::insert_breakpoint(VcpuId vcpu, GuestVirt address) {
   if (breakpoints_.count(address.value())) return true;
-  const auto at = translate(vcpu, address);
+  const auto at = find_code(vcpu, address);
   uint8_t original = 0;
   const size_t node = find(vcpu) ? find(vcpu)->node : 0;
   if (!at || breakpoints_.size() >= dsm::kDebugBreakpointsMax || !read_physical(*at, {&original, 1}, node)) return false;
+  hide_breakpoints(*at, {&original, 1});  // one that another address leads to
+  remember_code(address, *at);
   breakpoints_[address.value()] = {*at, original};
   // All nodes know it before the first can hit it.
   if (send_breakpoints() && write_physical(*at, std::span(&dsm::kBreakpointOpcode, 1), node)) return true;
@@ -237,19 +289,28 @@ bool ClusterTarget::remove_breakpoint(VcpuId vcpu, GuestVirt address) {
   const size_t node = find(vcpu) ? find(vcpu)->node : 0;
   uint8_t now = 0;
   // The page of a user program may have been given to somebody else meanwhile.
-  if (read_physical(found->second.at, {&now, 1}, node) && now == dsm::kBreakpointOpcode &&
-      !write_physical(found->second.at, std::span(&found->second.original, 1), node))
+  if (!breakpoint_at(found->second.at, found->first) && read_physical(found->second.at, {&now, 1}, node) &&
+      now == dsm::kBreakpointOpcode && !write_physical(found->second.at, std::span(&found->second.original, 1), node))
     return false;
   breakpoints_.erase(found);
   return send_breakpoints();
 }
 
 bool ClusterTarget::resume(std::span<const VcpuAction> actions) {
-  if (over_) return false;
+  if (ended_ && ended_->reason == StopReason::Panic) {
+    pending_stop_ = ended_;  // it stops anew, where it is
+    ring();
+    return true;
+  }
+  if (ended_) return false;
   std::vector<std::vector<dsm::DebugAction>> by_node(nodes_.size());
   for (const VcpuAction& action : actions)
     if (const VcpuState* vcpu = find(action.vcpu))
       by_node[vcpu->node].push_back({action.vcpu.value(), static_cast<uint16_t>(action.action == Action::Step)});
+  // GDB does not know of those that the guest may start now: they must not wait for it.
+  if (std::ranges::any_of(actions, [](const VcpuAction& a) { return a.action == Action::Continue; }))
+    for (const auto& [id, vcpu] : vcpus_)
+      if (vcpu.state.where == DebugWhere::NotStarted) by_node[vcpu.node].push_back({id, 0});
   forget_memory();
   std::vector<uint32_t> calls(nodes_.size(), 0);
   for (size_t i = 0; i < nodes_.size(); ++i)
@@ -291,14 +352,15 @@ std::optional<StopEvent> ClusterTarget::stop_of(const NodeEvent& event) {
                      VcpuId(static_cast<uint16_t>(event.reply.vcpu())), 0};
   }
   if (event.reply.node().has_exit()) {
-    over_ = true;
-    const v1::ExitStatus& exit = event.reply.node().exit();
+    if (ended_) return std::nullopt;  // another node has said so
     stop_all();
-    return StopEvent{reason_of(exit), any_vcpu(), exit.code()};
+    on_exit(event.reply.node().exit());
+    if (ended_->reason == StopReason::Panic) ended_->vcpu = panicked_vcpu();
+    return ended_;
   }
-  if (event.reply.operation() == 0 && !over_) {
-    over_ = true;
-    return StopEvent{StopReason::Lost, any_vcpu(), 0};
+  if (event.reply.operation() == 0 && !ended_) {
+    ended_ = StopEvent{StopReason::Lost, any_vcpu(), 0};
+    return ended_;
   }
   return std::nullopt;
 }

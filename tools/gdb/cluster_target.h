@@ -8,6 +8,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "proto/observe.pb.h"
 #include "tools/gdb/debug_link.h"
 #include "tools/gdb/debug_target.h"
 #include "tools/observe/kernel_image.h"
@@ -27,6 +29,8 @@ struct ClusterAccess {
   std::vector<NodeAddress> nodes;
   v1::TlsMaterial tls;
   std::function<void()> kill;  // ends the cluster by force
+  // What the agents have recorded of faults up to now.
+  std::function<v1::Recording()> record;
 };
 
 class ClusterTarget final : public DebugTarget {
@@ -71,6 +75,11 @@ class ClusterTarget final : public DebugTarget {
     GuestPhys at;
     uint8_t original;
   };
+  // Where a breakpoint in user memory was: GDB takes it out and puts it in again while other tasks are current.
+  struct KnownCode {
+    GuestPhys at;
+    std::vector<uint8_t> bytes;
+  };
 
   void connect();
   void on_event(uint32_t node, const v1::DebugReply& event);
@@ -80,18 +89,26 @@ class ClusterTarget final : public DebugTarget {
   void learn_vcpus(size_t node, const std::string& data);
   std::optional<StopEvent> stop_of(const NodeEvent& event);
   VcpuId any_vcpu() const;
+  VcpuId panicked_vcpu();
   const VcpuState* find(VcpuId vcpu) const;
 
   const PageBytes* page(PageId page, size_t preferred);
   bool fetch(PageId page, size_t node, PageBytes& out);
   bool read_physical(GuestPhys address, std::span<uint8_t> out, size_t preferred);
   bool write_physical(GuestPhys address, std::span<const uint8_t> bytes, size_t preferred);
+  bool write_around_breakpoints(GuestPhys at, std::span<const uint8_t> bytes, size_t preferred);
   template <class T>
   std::optional<T> peek(uint64_t direct_map_address, size_t preferred);
   std::optional<GuestPhys> translate(VcpuId vcpu, GuestVirt address);
   std::optional<GuestPhys> translate_user(const VcpuState& vcpu, GuestVirt address);
   bool in_direct_map(uint64_t address) const;
   bool send_breakpoints();
+  std::optional<GuestPhys> find_code(VcpuId vcpu, GuestVirt address);
+  void remember_code(GuestVirt address, GuestPhys at);
+  // Breakpoints at `at`, but for the one of `except`.
+  const Breakpoint* breakpoint_at(GuestPhys at, uint64_t except) const;
+  void hide_breakpoints(GuestPhys at, std::span<uint8_t> bytes) const;
+  void on_exit(const v1::ExitStatus& exit);
   void forget_memory() { pages_.clear(); }
 
   std::string task_of(const VcpuState& vcpu);
@@ -99,6 +116,7 @@ class ClusterTarget final : public DebugTarget {
   std::string monitor_page(std::string_view arguments);
   std::string monitor_nodes();
   std::string monitor_vcpus();
+  std::string monitor_hot(std::string_view arguments);
 
   const ClusterAccess access_;
   const observe::KernelImage& image_;
@@ -106,9 +124,10 @@ class ClusterTarget final : public DebugTarget {
   uint64_t ram_bytes_ = 0;
   std::map<uint16_t, VcpuState> vcpus_;
   std::map<uint64_t, Breakpoint> breakpoints_;
+  std::map<uint64_t, KnownCode> known_code_;
   std::unordered_map<uint32_t, PageBytes> pages_;
   std::optional<StopEvent> pending_stop_;
-  bool over_ = false;  // the guest has ended: nothing can be resumed
+  std::optional<StopEvent> ended_;  // the guest has: nothing can be resumed
 
   UniqueFd event_fd_;
   std::mutex events_mutex_;

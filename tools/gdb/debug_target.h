@@ -28,7 +28,8 @@ enum class StopReason : uint8_t {
   Asked,       // stop() or a debugger that has just come
   Breakpoint,  // RIP is the breakpoint's address
   Step,
-  Panic,   // the guest has panicked: can be read, not resumed
+  Panic,   // the guest has panicked: can be read and written, does not go on
+  Dead,    // a VMM has died: memory can be read, nothing else
   Ended,   // the guest has powered off: `code` is its exit status
   Lost,    // a node or the whole cluster went away
 };
@@ -37,6 +38,7 @@ struct StopEvent {
   StopReason reason = StopReason::Asked;
   VcpuId vcpu{};
   uint32_t code = 0;
+  std::string text{};  // for the user; may be empty
 };
 
 enum class Action : uint8_t { Continue, Step };
@@ -64,11 +66,12 @@ class DebugTarget {
   virtual size_t read_memory(VcpuId vcpu, GuestVirt address, std::span<uint8_t> out) = 0;
   // All or nothing per page.
   virtual bool write_memory(VcpuId vcpu, GuestVirt address, std::span<const uint8_t> bytes) = 0;
-  // Software breakpoint, for all virtual CPUs.  Setting one twice, or taking out one that is not there, is fine.
+  // Breakpoint, for all virtual CPUs; memory reads as if it were not there.  Setting one twice, or taking out one that is not there, is fine.
   virtual bool insert_breakpoint(VcpuId vcpu, GuestVirt address) = 0;
   virtual bool remove_breakpoint(VcpuId vcpu, GuestVirt address) = 0;
 
-  // Those that are not named stay stopped.  A stop of the machine follows, told by take_stop().
+  // Those that are not named stay stopped.  A stop of the machine follows, told by take_stop(); at once if the guest
+  // has panicked.  False: nothing can run any more.
   virtual bool resume(std::span<const VcpuAction> actions) = 0;
   // Asks a running machine to stop; told by take_stop().
   virtual void interrupt() = 0;

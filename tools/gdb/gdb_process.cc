@@ -41,8 +41,10 @@ std::string folder_of(const std::string& path) {
 }
 
 std::vector<std::string> command_line(const GdbOptions& options, const std::string& socket) {
+  // Breakpoints stay in while the guest is stopped: putting them in means a message to every node.
   std::vector<std::string> line{options.program, "-q", "-iex",
-                                "add-auto-load-safe-path " + folder_of(options.kernel_file), options.kernel_file, "-ex",
+                                "add-auto-load-safe-path " + folder_of(options.kernel_file), "-iex",
+                                "set breakpoint always-inserted on", options.kernel_file, "-ex",
                                 "target remote " + socket};
   line.insert(line.end(), options.arguments.begin(), options.arguments.end());
   return line;

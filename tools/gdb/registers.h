@@ -25,6 +25,7 @@ struct Registers {
   uint64_t rsp() const { return general[7]; }
 };
 
+inline constexpr size_t kRbp = 6;
 inline constexpr size_t kRip = 16;
 inline constexpr size_t kEflags = 17;
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dsm/shm/debug_message.h"
+
 namespace pando::gdb {
 
 namespace {
@@ -12,9 +14,10 @@ constexpr const char* kBadArguments = "E16";  // EINVAL
 constexpr const char* kNoMemory = "E0e";      // EFAULT
 constexpr const char* kNoThread = "E03";      // ESRCH
 constexpr const char* kBusy = "E10";          // EBUSY
-constexpr const char* kReadOnly = "E1e";      // EROFS
+// In words: GDB shows them.
+constexpr const char* kOver = "E.the guest has ended: nothing can run or be changed any more";
 constexpr size_t kReadMax = kPacketMax / 2;   // bytes of memory in one answer
-constexpr int kSigInt = 2, kSigTrap = 5, kSigAbort = 6;
+constexpr int kSigInt = 2, kSigTrap = 5, kSigAbort = 6, kSigKill = 9;
 
 bool take_prefix(std::string_view& text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return false;
@@ -72,6 +75,7 @@ int signal_of(StopReason reason) {
   switch (reason) {
     case StopReason::Asked: return kSigInt;
     case StopReason::Panic: return kSigAbort;
+    case StopReason::Dead: return kSigKill;
     default: return kSigTrap;
   }
 }
@@ -144,6 +148,7 @@ void Session::on_target_event() {
   if (state_ != State::Running) return;
   state_ = State::Stopped;
   selected_ = stop->vcpu;
+  if (!stop->text.empty()) send("O" + to_hex(stop->text + "\n"));
   send(stop_reply());
 }
 
@@ -203,7 +208,7 @@ std::string Session::answer_registers(std::string_view packet) {
   if (packet[0] == 'g') return all_registers_hex(*registers);
   const auto bytes = from_hex(packet.substr(1));
   if (!bytes || !set_all_registers(*registers, *bytes)) return kBadArguments;
-  return target_.write_registers(selected_, *registers) ? kOk : kReadOnly;
+  return target_.write_registers(selected_, *registers) ? kOk : kOver;
 }
 
 std::string Session::answer_one_register(std::string_view packet) {
@@ -215,7 +220,7 @@ std::string Session::answer_one_register(std::string_view packet) {
   if (packet[0] == 'p') return register_hex(*registers, *number).value_or(kBadArguments);
   const auto bytes = from_hex(rest);
   if (!bytes || !set_register(*registers, *number, *bytes)) return kBadArguments;
-  return target_.write_registers(selected_, *registers) ? kOk : kReadOnly;
+  return target_.write_registers(selected_, *registers) ? kOk : kOver;
 }
 
 std::string Session::answer_read_memory(std::string_view arguments) {
@@ -242,13 +247,19 @@ std::string Session::answer_write_memory(std::string_view packet) {
 std::string Session::answer_breakpoint(std::string_view packet) {
   std::string_view rest = packet.substr(1);
   const std::string_view kind = take_until(rest, ',');
-  if (kind != "0") return "";  // no hardware breakpoints or watchpoints: GDB falls back to single steps
+  // 1, hardware breakpoints: the same to the guest, which does not write into its code.  No watchpoints: GDB falls back to
+  // single steps.
+  if (kind != "0" && kind != "1") return "";
   const auto address = parse_hex(take_until(rest, ','));
   if (!address) return kBadArguments;
+  const size_t which = kind == "1";
+  const bool insert = packet[0] == 'Z', in_other = breakpoints_[1 - which].count(*address) > 0;
   const GuestVirt at(*address);
-  const bool done =
-      packet[0] == 'Z' ? target_.insert_breakpoint(selected_, at) : target_.remove_breakpoint(selected_, at);
-  return done ? kOk : kNoMemory;
+  if (insert && breakpoints_[which].size() >= dsm::kDebugBreakpointsMax) return kNoMemory;
+  if (insert && !target_.insert_breakpoint(selected_, at)) return kNoMemory;
+  if (!insert && !in_other && !target_.remove_breakpoint(selected_, at)) return kNoMemory;
+  insert ? (void)breakpoints_[which].insert(*address) : (void)breakpoints_[which].erase(*address);
+  return kOk;
 }
 
 std::optional<VcpuId> Session::thread_named(std::string_view id) {
@@ -283,7 +294,7 @@ std::optional<std::string> Session::answer_resume(Action action, std::string_vie
   std::vector<VcpuAction> actions;
   for (const ThreadInfo& thread : target_.threads())
     actions.push_back({thread.vcpu, thread.vcpu == selected_ ? action : Action::Continue});
-  if (!start(actions)) return kReadOnly;
+  if (!start(actions)) return kOver;
   return std::nullopt;
 }
 
@@ -323,7 +334,7 @@ std::optional<std::string> Session::answer_vcont(std::string_view packet) {
   if (!take_prefix(packet, "Cont;")) return "";
   const auto actions = parse_actions(packet);
   if (!actions || actions->empty()) return kBadArguments;
-  if (!start(*actions)) return kReadOnly;
+  if (!start(*actions)) return kOver;
   return std::nullopt;
 }
 

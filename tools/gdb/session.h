@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -74,6 +75,7 @@ class Session {
   VcpuId selected_{};  // for registers and memory (Hg)
   bool acknowledging_ = true;
   bool stop_ack_mode_ = false;  // QStartNoAckMode was answered
+  std::set<uint64_t> breakpoints_[2];  // software, hardware
   std::string last_sent_;
   std::string threads_xml_;  // snapshot that qXfer:threads reads piecewise
   Counters counters_;

@@ -57,7 +57,7 @@ void Collector::ask_each(Ask ask) {
   }
 }
 
-void Collector::begin() {
+void Collector::begin(Since since) {
   for (Node& node : nodes_) {
     v1::RecordedNode fresh;
     fresh.set_id(node.recorded.id());
@@ -70,7 +70,7 @@ void Collector::begin() {
   begun_unix_ns_ = now_ns<std::chrono::system_clock>();
   ask_each([&](Node& n) {
     *n.recorded.mutable_before() = n.client->status(kAnswer);
-    n.next_fault = n.recorded.before().faults_remote();
+    n.next_fault = since == Since::Now ? n.recorded.before().faults_remote() : 0;
     if (events_ == Events::No) return;
     v1::TraceRequest on;
     on.set_set(v1::TRACE_ON);

@@ -16,6 +16,7 @@
 
 namespace pando::observe {
 
+enum class Since { Now, OldestKept };
 enum class Events { No, Yes };  // also messages, interrupts, shoot-downs: switches the agents' event rings on
 
 class Collector {
@@ -24,8 +25,8 @@ class Collector {
   Collector(const v1::ClusterState& state, Events events, size_t records_max);
   ~Collector();
 
-  // The next interval begins now.
-  void begin();
+  // The next interval begins now, or with the oldest fault that the agents still know of.
+  void begin(Since since = Since::Now);
   // Fetches what has come together; the rings of the agents hold 8192 faults and 65536 events.
   void drain();
   // The interval ends now.  `begin()` may follow.

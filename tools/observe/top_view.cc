@@ -62,6 +62,18 @@ std::string place_line(const Analysis& a, const Place& place, double seconds) {
                 code.empty() ? "" : a.naming.of_code(code.front().first).c_str(), place.lock_faults ? " (lock)" : "");
 }
 
+}  // namespace
+
+std::string hot_line(const Analysis& a, const Place& place) {
+  const auto code = code_by_faults(place);
+  return format("%8lu %9.2f  %-6.6s  %-20.20s  %s%s%s%s", static_cast<unsigned long>(place.faults),
+                static_cast<double>(place.wait_ns) / 1e6, a.naming.of_node(place.home).c_str(), fighters(a, place).c_str(),
+                a.naming.of_place(place).c_str(), code.empty() ? "" : ", ",
+                code.empty() ? "" : a.naming.of_code(code.front().first).c_str(), place.lock_faults ? " (lock)" : "");
+}
+
+namespace {
+
 void write_code(JsonWriter& json, const Analysis& a, const Place& place) {
   json.key("code").open_array();
   const auto code = code_by_faults(place);

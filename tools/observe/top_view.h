@@ -27,6 +27,9 @@ struct TableSize {
 };
 std::string top_table(const Analysis& analysis, const TableSize& size);
 
+// A place over the whole recording, for `monitor hot`: faults, milliseconds waited, home, nodes, name, most frequent code.
+std::string hot_line(const Analysis& analysis, const Place& place);
+
 // One object; docs/observe.md has its members.
 std::string top_json(const Analysis& analysis, size_t places_max);
 // The parts that the report has, too: members of an open object.

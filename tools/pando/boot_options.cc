@@ -51,6 +51,8 @@ void describe(CLI::App& command, BootOptions& options) {
   command.add_option("--vcpus", options.vcpus, "virtual CPUs of every node instead of the file's");
   command.add_option("--memory", options.memory,
                      "memory of every node instead of the file's, such as 512MiB");
+  command.add_flag("--wait-gdb", options.wait_debugger,
+                   "stop before the first instruction until pando gdb says continue");
   command.add_flag("-v,--verbose", options.verbose, "show progress and the guest's console");
 }
 
@@ -73,6 +75,7 @@ config::ClusterConfig load(const BootOptions& options) {
   if (!options.kernel.empty()) config.kernel = options.kernel;
   if (!options.initrds.empty()) config.initrds = options.initrds;
   if (!options.append.empty()) config.append += (config.append.empty() ? "" : " ") + options.append;
+  config.wait_debugger = options.wait_debugger;
   change_nodes(config, options);
   return config;
 }

@@ -17,6 +17,7 @@ struct BootOptions {
   std::string kernel, append, memory;
   std::vector<std::string> initrds;
   uint32_t vcpus = 0;  // 0 = as the file says
+  bool wait_debugger = false;
   bool verbose = false;
 };
 

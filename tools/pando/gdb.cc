@@ -13,12 +13,14 @@
 #include "tools/gdb/cluster_target.h"
 #include "tools/gdb/gdb_process.h"
 #include "tools/gdb/server.h"
+#include "tools/observe/collector.h"
 #include "tools/pando/command.h"
 
 namespace pando::cli {
 namespace {
 
 constexpr std::chrono::seconds kKillLimit{5};
+constexpr size_t kFaultRecordsMax = 8192;  // a node keeps no more
 
 struct GdbCommand {
   std::string cluster, kernel_file;
@@ -44,17 +46,25 @@ gdb::ClusterAccess access_of(const v1::ClusterState& state) {
     access.nodes.push_back({node.id(), node.name(), node.address()});
   access.tls = state.operator_tls();
   access.kill = [state] { kill_cluster(state); };
+  access.record = [state] {
+    observe::Collector collector(state, observe::Events::No, kFaultRecordsMax);
+    collector.begin(observe::Since::OldestKept);
+    return collector.finish();
+  };
   return access;
 }
 
-// For a debugger that the user starts: until Ctrl-C.
-int listen(gdb::ClusterTarget& target, const gdb::ListenOptions& options) {
+// Before any thread exists.
+UniqueFd take_end_signals() {
   sigset_t ends;
   sigemptyset(&ends);
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&ends, signal);
   check_pthread(pthread_sigmask(SIG_BLOCK, &ends, nullptr), "pthread_sigmask");
-  const UniqueFd signals(
-      static_cast<int>(check_errno(signalfd(-1, &ends, SFD_CLOEXEC), "signalfd")));
+  return UniqueFd(static_cast<int>(check_errno(signalfd(-1, &ends, SFD_CLOEXEC), "signalfd")));
+}
+
+// For a debugger that the user starts: until Ctrl-C.
+int listen(gdb::ClusterTarget& target, const gdb::ListenOptions& options, const UniqueFd& signals) {
   gdb::Server server(target, target.event_fd(), options);
   std::printf("listening: in gdb, say  target remote %s\n", server.address().c_str());
   std::fflush(stdout);
@@ -67,9 +77,10 @@ int debug(GdbCommand& command) {
   command.gdb.kernel_file =
       command.kernel_file.empty() ? state.kernel_file() : command.kernel_file;
   const auto image = observe::KernelImage::read(command.gdb.kernel_file);
+  const UniqueFd signals = command.listen.where.empty() ? UniqueFd() : take_end_signals();
   gdb::ClusterTarget target(access_of(state), image);
   return command.listen.where.empty() ? gdb::run_gdb(target, command.gdb)
-                                      : listen(target, command.listen);
+                                      : listen(target, command.listen, signals);
 }
 
 }  // namespace

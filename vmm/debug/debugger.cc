@@ -192,16 +192,11 @@ int32_t Debugger::resume(std::span<const uint8_t> data) {
   if (!actions.empty()) std::memcpy(actions.data(), data.data(), data.size());
   for (const DebugAction& action : actions)
     if (action.vcpu >= vcpus_.size() || !vcpus_[action.vcpu]) return -EINVAL;
-  const bool any_free = std::any_of(actions.begin(), actions.end(), [](const DebugAction& a) { return !a.step; });
   for (const DebugAction& action : actions) {
     Vcpu& vcpu = *vcpus_[action.vcpu];
     vcpu.debug.step_next = action.step ? 1 : 0;
     release(vcpu);
   }
-  // A vCPU that the guest starts later would be unknown to the debugger, and stay stopped for ever.
-  if (any_free)
-    for (const auto& vcpu : vcpus_)
-      if (vcpu && !vcpu->started) release(*vcpu);
   return 0;
 }
 

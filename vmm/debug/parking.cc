@@ -37,6 +37,11 @@ void clear_flag(VcpuDebug& debug, ucontext_t* context) {
   debug.flag_ours = false;
 }
 
+// In guest code: on its stack, or where it begins, before it has one.
+bool in_guest(const GuestMemory& memory, const Vcpu& vcpu, const ucontext_t* context) {
+  return memory.contains_virtual(rsp_of(context)) || rip_of(context) == vcpu.entry;
+}
+
 }  // namespace
 
 void arm_trap_flag(VcpuDebug& debug) {
@@ -89,7 +94,7 @@ void Debugger::hit(Vcpu& vcpu, DebugStop stop) {
 void Debugger::on_attention(Vcpu& vcpu, ucontext_t* context) {
   VcpuDebug& d = vcpu.debug;
   if (!d.want.load() || d.stepping) return;
-  if (memory_.contains_virtual(rsp_of(context)))
+  if (in_guest(memory_, vcpu, context))
     park_in_kernel(vcpu, context);
   else if (!d.in_hypercall)
     set_flag(d, context);  // between guest and hypercall, a few instructions: trap when the guest's stack is back
@@ -117,7 +122,7 @@ bool Debugger::on_step_trap(Vcpu& vcpu, ucontext_t* context) {
     clear_flag(d, context);
     return true;
   }
-  if (!memory_.contains_virtual(rsp_of(context))) return true;  // on the way in or out: one more
+  if (!in_guest(memory_, vcpu, context)) return true;  // on the way in or out: one more
   if (d.stepping) {
     d.stepping = false;
     if (d.pushes_flags && memory_.contains_virtual(rsp_of(context), sizeof(uint64_t)))

@@ -118,14 +118,21 @@ TEST_CASE("gdb session: memory: read to where it ends, written in hexadecimal an
   CHECK(gdb.ask("m60000000,ffffffffffffffff").size() == kPacketMax);
 }
 
-TEST_CASE("gdb session: breakpoints: software ones are set, other kinds are not known") {
+TEST_CASE("gdb session: breakpoints: software and hardware ones are set, watchpoints are not known") {
   Debugger gdb(1);
   CHECK(gdb.ask("Z0,60000100,1") == "OK");
   CHECK(gdb.machine.breakpoints.count(0x60000100) == 1);
   CHECK(gdb.ask("z0,60000100,1") == "OK");
   CHECK(gdb.machine.breakpoints.empty());
   CHECK(gdb.ask("Z0,10,1") == "E0e");
-  for (const char* other : {"Z1,60000100,1", "Z2,60000100,4", "Z3,60000100,4", "Z4,60000100,4"})
+  // One of each at the same place: the last one takes it out.
+  CHECK(gdb.ask("Z0,60000100,1") == "OK");
+  CHECK(gdb.ask("Z1,60000100,1") == "OK");
+  CHECK(gdb.ask("z0,60000100,1") == "OK");
+  CHECK(gdb.machine.breakpoints.count(0x60000100) == 1);
+  CHECK(gdb.ask("z1,60000100,1") == "OK");
+  CHECK(gdb.machine.breakpoints.empty());
+  for (const char* other : {"Z2,60000100,4", "Z3,60000100,4", "Z4,60000100,4"})
     CHECK(gdb.ask(other).empty());
 }
 
@@ -185,10 +192,18 @@ TEST_CASE("gdb session: end of the guest: is told with its status") {
   CHECK(gdb.answers() == std::vector<std::string>{"W07"});
 }
 
+TEST_CASE("gdb session: stop with something to say: the user sees it before the stop") {
+  Debugger gdb(2);
+  gdb.ask_all("vCont;c");
+  gdb.machine.stop = StopEvent{StopReason::Dead, VcpuId(1), 0, "the VMM is gone"};
+  gdb.session.on_target_event();
+  CHECK(gdb.answers() == std::vector<std::string>{"O" + to_hex("the VMM is gone\n"), "T09thread:2;"});
+}
+
 TEST_CASE("gdb session: a machine that can only be read: resume is refused") {
   Debugger gdb(1);
   gdb.machine.read_only = true;
-  CHECK(gdb.ask("vCont;c") == "E1e");
+  CHECK_THAT(gdb.ask("vCont;c"), ContainsSubstring("E.the guest has ended"));
   CHECK(gdb.session.state() == Session::State::Stopped);
 }
 

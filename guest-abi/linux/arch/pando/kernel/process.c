@@ -99,11 +99,11 @@ void flush_thread(void)
 
 static void user_syscall(struct pt_regs *regs)
 {
-	int nr = regs->ax;		/* as on x86: the low half counts */
+	int nr = regs->ax;		/* as on x86: the low half counts, tracers see all */
 
-	regs->orig_ax = nr;
+	regs->orig_ax = regs->ax;
 	regs->ax = -ENOSYS;
-	nr = syscall_enter_from_user_mode(regs, regs->orig_ax);
+	nr = syscall_enter_from_user_mode(regs, nr);
 	if ((unsigned int)nr < NR_syscalls) {
 		pando_place_syscall(nr);
 		nr = array_index_nospec(nr, NR_syscalls);

@@ -135,13 +135,16 @@ SYSCALL_DEFINE0(rt_sigreturn)
 	    copy_from_user(&sc, &f->uc.uc_mcontext, sizeof(sc)))
 		goto bad;
 	set_current_blocked(&set);
+	/* First, as on other x86: the handler of a bad frame's SIGSEGV returns to what was interrupted. */
+	restore_regs(r, &sc);
+	if (!sc.fpstate) {
+		fpu_reset(current);
+	} else if (fpu_restore_from_user((void __user *)sc.fpstate)) {
+		fpu_reset(current);
+		goto bad;
+	}
 	if (restore_altstack(&f->uc.uc_stack))
 		goto bad;
-	if (!sc.fpstate)
-		fpu_reset(current);
-	else if (fpu_restore_from_user((void __user *)sc.fpstate))
-		goto bad;
-	restore_regs(r, &sc);
 	return r->ax;
 bad:
 	force_sig(SIGSEGV);

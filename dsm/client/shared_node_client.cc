@@ -22,6 +22,9 @@ using std::chrono::nanoseconds;
 // How long a fault sleeps before it looks whether the cluster has ended.
 constexpr milliseconds kEndedCheck{200};
 
+// A reader that comes to the first page of a run gets as much of it mapped as is here.
+constexpr uint32_t kReadRunPages = 64;
+
 // What the instruction under way in this thread has asked for.
 constinit thread_local FaultStreak t_streak;
 
@@ -215,7 +218,7 @@ void SharedNodeClient::hold_what_is_needed() {
 // Maps the page together with its neighbours in one call.  False: nothing can be said, map it alone.
 // marked: set to a page of the run that has kAhead, which it then has no more.
 bool SharedNodeClient::map_run(const Place& place, uint32_t bits, uint32_t& marked) {
-  const Run run = lock_neighbours(place, bits);
+  const Run run = lock_neighbours(place, bits, marked == UINT32_MAX ? FaultAround::Window : FaultAround::Run);
   if (run.end - run.first < 2) return false;
   if (run.hole) allocate(run.first, run.end);
   const Uffd::Protection protection = protection_of(bits);
@@ -233,12 +236,13 @@ bool SharedNodeClient::map_run(const Place& place, uint32_t bits, uint32_t& mark
   return done;
 }
 
-SharedNodeClient::Run SharedNodeClient::lock_neighbours(const Place& place, uint32_t bits) {
+// Within the aligned window around the page; of a run that was read ahead, what follows it.
+SharedNodeClient::Run SharedNodeClient::lock_neighbours(const Place& place, uint32_t bits, FaultAround around) {
   const uint32_t self = place.page.value();
-  const uint32_t window = control_.header().fault_around_pages;
-  const uint32_t below = std::min<uint64_t>(self % window, (place.at - std::min(place.at, place.window_start)) >> kPageShift);
-  const uint32_t above = std::min<uint64_t>(window - self % window,
-                                            (std::max(place.at, place.window_end) - place.at) >> kPageShift);
+  const uint32_t window = around == FaultAround::Run ? kReadRunPages : control_.header().fault_around_pages;
+  const uint32_t inside = around == FaultAround::Run ? 0 : self % window;
+  const uint32_t below = std::min<uint64_t>(inside, (place.at - std::min(place.at, place.window_start)) >> kPageShift);
+  const uint32_t above = std::min<uint64_t>(window - inside, (std::max(place.at, place.window_end) - place.at) >> kPageShift);
   Run run{self, self + 1, !(bits & PageWord::kPresent)};
   const auto take = [&](uint32_t p) {
     PageWord& word = control_.word(PageId(p));

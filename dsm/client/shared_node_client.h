@@ -47,11 +47,12 @@ class SharedNodeClient final : public NodeClient {
     bool hole;  // some have no content yet
   };
   enum class Installed { Yes, Gone, Again };
+  enum class FaultAround { Window, Run };
 
   // All with the lock of place.page held; install() gives it back.
   Installed install(const Place& place, uint32_t bits, Access access);
   bool map_run(const Place& place, uint32_t bits, uint32_t& marked);
-  Run lock_neighbours(const Place& place, uint32_t bits);
+  Run lock_neighbours(const Place& place, uint32_t bits, FaultAround around);
   Installed map_one(const Place& place, uint32_t& bits);
   void note_installed(PageId page, uint32_t& bits);
   void begin_hold(PageId page, int64_t longer_ns);

@@ -16,9 +16,11 @@ using namespace std::chrono_literals;
 class Log final : public DirectHandler {
  public:
   void on_direct_up(NodeId, PeerStream, DirectLink&) override { note([this] { up_ = true; }); }
-  void on_direct_frame(NodeId, PeerStream, v1::PeerFrame& frame) override {
+  bool on_direct_frame(NodeId, PeerStream, v1::PeerFrame& frame) override {
     note([&] { epochs_.push_back(frame.epoch()), bytes_ += frame.ByteSizeLong(); });
+    return true;
   }
+  void on_direct_lull() override { note([this] { ++lulls_; }); }
   void on_direct_end(NodeId, PeerStream, const std::string& why) override { note([&] { end_ = why; }); }
   template <class Condition>
   bool wait(Condition condition) {
@@ -27,6 +29,7 @@ class Log final : public DirectHandler {
   }
   bool up_ = false;
   std::vector<uint32_t> epochs_;
+  int lulls_ = 0;
   size_t bytes_ = 0;
   std::string end_;
 

@@ -57,7 +57,7 @@ uint32_t stamp_of(int64_t ns) { return static_cast<uint32_t>(ns >> kInstallTimeS
 
 Coherence::Coherence(const NodeConfig& config, const ClusterPlan& plan, GuestMemory& memory,
                      const ControlMemory& control, PeerMesh& mesh, Watcher& watcher, TraceRing& trace)
-    : switches_(config.switches), self_(config.self), cache_pages_(config.cache_pages), memory_(memory),
+    : switches_(config.switches), self_(config.self), cache_pages_(config.cache_pages),
       control_(control), mesh_(mesh), watcher_(watcher), trace_(trace), homed_(pages_of(plan.nodes[config.self.value()].range)),
       cache_(core_config(config, plan), all_ranges(plan), kBusyMax),
       home_(core_config(config, plan), homed_, kBusyMax), run_(memory, control, *this), request_started_(kStartedSlots),

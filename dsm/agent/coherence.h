@@ -169,7 +169,6 @@ class Coherence final : private PageRun::LockWatcher {
   const NodeSwitches switches_;
   const NodeId self_;
   const uint64_t cache_pages_;
-  GuestMemory& memory_;
   const ControlMemory& control_;
   PeerMesh& mesh_;
   Watcher& watcher_;

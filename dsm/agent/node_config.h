@@ -32,9 +32,9 @@ struct NodeSwitches {
   bool batching = true;
   std::chrono::microseconds delay{0};
   uint32_t prefetch_pages = 128;
-  std::chrono::microseconds gather{25};
+  std::chrono::microseconds gather{0};
   bool runs = true;
-  bool late_done = true;
+  bool late_done = false;
   bool realtime = true;
   bool direct = true;
 };

@@ -102,8 +102,7 @@ class Agent final : private ControlBackend,
   // PeerHandler, on gRPC threads and the mesh's own.
   void on_peer_connected(NodeId peer) override;
   void on_all_connected() override;
-  bool on_peer_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame) override;
-  void on_peer_lull() override;
+  void on_peer_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame) override;
   void on_peer_lost(NodeId peer, const std::string& why) override;
   // Coherence::Watcher.
   void on_peer_broken(NodeId peer, const std::string& why) override;

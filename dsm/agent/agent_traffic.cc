@@ -123,10 +123,10 @@ void Agent::on_peer_connected(NodeId peer) {
 
 void Agent::on_all_connected() { (void)mailbox_.post(PeersConnected{}); }
 
-bool Agent::on_peer_frame(NodeId from, PeerStream, v1::PeerFrame& frame) try {
+void Agent::on_peer_frame(NodeId from, PeerStream, v1::PeerFrame& frame) try {
   if (config_.switches.realtime) make_thread_responsive();
   traffic_.count(from, frame);
-  const bool later = machine_->coherence->receive(from, frame);
+  machine_->coherence->receive(from, frame);
   for (const v1::FabricPiece& piece : frame.fabric()) {
     const auto kind = static_cast<FabricKind>(std::min(piece.kind(), 0xffffu));
     const auto* bytes = reinterpret_cast<const uint8_t*>(piece.payload().data());
@@ -151,13 +151,9 @@ bool Agent::on_peer_frame(NodeId from, PeerStream, v1::PeerFrame& frame) try {
                                                                              : v1::EXIT_INTERNAL;
     (void)mailbox_.post(End{exit_status(reason, e.code(), NodeId(static_cast<uint8_t>(e.node() % kNodesMax)), e.message())});
   }
-  return later;
 } catch (const HostError& e) {
   on_host_failure(e.what());
-  return false;
 }
-
-void Agent::on_peer_lull() { machine_->coherence->send_late(); }
 
 void Agent::on_peer_lost(NodeId peer, const std::string& why) {
   const bool started = events_.phase() >= v1::PHASE_RUNNING;

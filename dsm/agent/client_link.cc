@@ -2,12 +2,8 @@
 #include "dsm/agent/client_link.h"
 
 #include <pthread.h>
-#include <sys/prctl.h>
-#include <time.h>
 
-#include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "base/error.h"
 #include "dsm/agent/responsive.h"
@@ -47,7 +43,6 @@ void ClientLink::stop() {
 }
 
 void ClientLink::run_requests() {
-  prctl(PR_SET_TIMERSLACK, 1);
   const bool realtime = options_.realtime && make_thread_responsive();
   const auto spin = realtime ? std::chrono::nanoseconds(0) : options_.spin;
   const auto still_empty = [&] { return requests_.empty() && fabric_out_.empty() && !stopping_; };
@@ -55,12 +50,6 @@ void ClientLink::run_requests() {
     const bool last_round = stopping_;
     if (!drain()) return;
     if (last_round) return;
-    // Nobody who posts meanwhile wakes this thread: it is not asleep at the doorbell.
-    if (options_.gather.count() > 0 && come_thick()) {
-      const timespec nap{0, options_.gather.count()};
-      clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, nullptr);
-      if (!still_empty()) continue;
-    }
     const auto until = std::chrono::steady_clock::now() + spin;
     while (still_empty() && spin.count() > 0 && std::chrono::steady_clock::now() < until)
       __builtin_ia32_pause();
@@ -96,15 +85,8 @@ RecordRing::Pop ClientLink::take_requests() {
   return any && last == RecordRing::Pop::Empty ? RecordRing::Pop::Got : last;
 }
 
-bool ClientLink::come_thick() const {
-  return fetch_times_[fetch_turn_] > monotonic_now_ns() - std::chrono::nanoseconds(kThickTime).count();
-}
-
 void ClientLink::hand_fetches_over() {
   if (fetches_.empty()) return;
-  const int64_t now = monotonic_now_ns();
-  for (size_t i = 0; i < std::min(fetches_.size(), kThick); ++i)
-    fetch_times_[std::exchange(fetch_turn_, (fetch_turn_ + 1) % kThick)] = now;
   handler_.on_fetches(fetches_);
   fetches_.clear();
 }

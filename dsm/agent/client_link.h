@@ -5,7 +5,6 @@
 // slower than its messages come.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -43,7 +42,6 @@ class ClientHandler {
 struct ClientLinkOptions {
   std::chrono::nanoseconds spin{0};  // looks for requests this long before it sleeps
   bool realtime = false;             // see responsive.h; a real-time thread never spins
-  std::chrono::nanoseconds gather{0};  // requests that come thick are waited for so long and taken together
 };
 
 class ClientLink {
@@ -61,14 +59,11 @@ class ClientLink {
 
  private:
   static constexpr size_t kBacklogMax = 16 << 20;
-  static constexpr size_t kThick = 4;  // so many within kThickTime
-  static constexpr std::chrono::microseconds kThickTime{80};
 
   void run_requests();
   bool drain();
   RecordRing::Pop take_requests();
   void hand_fetches_over();
-  bool come_thick() const;
   void handle_request(std::span<const uint8_t> record);
   void handle_fabric(std::span<const uint8_t> record);
   void run_fabric_in();
@@ -77,10 +72,7 @@ class ClientLink {
   ClientHandler& handler_;
   const ClientLinkOptions options_;
   RecordRing requests_, fabric_out_, fabric_in_;
-  // "requests" thread
-  std::vector<ClientHandler::Fetch> fetches_;
-  std::array<int64_t, kThick> fetch_times_{};  // the last ones
-  size_t fetch_turn_ = 0;
+  std::vector<ClientHandler::Fetch> fetches_;  // "requests" thread
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> bad_requests_{0};
   LogLimiter bad_log_{5};

@@ -21,7 +21,6 @@ namespace {
 constexpr Epoch kEpoch{1};            // one incarnation per agent process: another start has another cluster id
 constexpr uint16_t kBusyMax = 16384;  // pages with something under way, per node
 constexpr size_t kStartedSlots = 1 << 14;
-constexpr std::chrono::nanoseconds kLateMax = std::chrono::microseconds(50);
 constexpr int kAnswersTogether = 8;  // messages handled before what they led to leaves
 constexpr std::chrono::milliseconds kFreshGrace{10};  // a granted page waits so long for the thread that asked for it
 constexpr std::chrono::seconds kLockLimit{1};
@@ -135,7 +134,7 @@ void Coherence::fetch(std::span<const Fetch> fetches) {
       if (!write) read_ahead(f.page);
     }
     settle();
-    touched = take_touched();
+    touched = std::exchange(touched_, 0);
   }
   kick(touched);
 }
@@ -145,45 +144,26 @@ void Coherence::read_on(PageId page) {
   {
     const std::lock_guard guard(mutex_);
     read_ahead(page);
-    touched = take_touched();
+    touched = std::exchange(touched_, 0);
   }
   kick(touched);
 }
 
 // Answers leave together, but none waits for a long run behind it, nor for many others.
-bool Coherence::receive(NodeId from, const v1::PeerFrame& frame) {
+void Coherence::receive(NodeId from, const v1::PeerFrame& frame) {
   uint64_t touched = 0;
   int unsent = 0;
-  bool late = false;
   for (const v1::PageMessage& wire : frame.pages()) {
     if (unsent >= kAnswersTogether || wire.count() > 1 || !switches_.runs) {
       kick(std::exchange(touched, 0));
       unsent = 0;
     }
     const std::lock_guard guard(mutex_);
-    if (!receive_run(from, wire)) return false;
-    touched |= take_touched();
-    late = late_ != 0;
+    if (!receive_run(from, wire)) return;
+    touched |= std::exchange(touched_, 0);
     ++unsent;
   }
   kick(touched);
-  return late;
-}
-
-void Coherence::send_late() {
-  uint64_t late = 0;
-  {
-    const std::lock_guard guard(mutex_);
-    late = std::exchange(late_, 0);
-  }
-  kick(late);
-}
-
-// What is due now.  A message that may be late goes with what leaves for the same node anyhow.
-uint64_t Coherence::take_touched() {
-  late_ &= ~touched_;
-  if (late_ != 0 && monotonic_now_ns() - late_since_ns_ > kLateMax.count()) touched_ |= std::exchange(late_, 0);
-  return std::exchange(touched_, 0);
 }
 
 bool Coherence::receive_run(NodeId from, const v1::PageMessage& wire) {
@@ -433,14 +413,7 @@ void Coherence::send_peer(NodeId to, const Message& m, const uint8_t* content) {
     append_message(frame, m, content, joining);
   });
   if (!sent) watcher_.on_peer_broken(to, "it does not take messages any more");
-  const uint64_t outbox = uint64_t{1} << (to.value() * kPeerStreams + static_cast<int>(stream));
-  // The page is held here for longer than this Done is late, so who waits for it at its home does not wait for that.
-  if (m.type == MessageType::Done && switches_.late_done) {
-    if (late_ == 0) late_since_ns_ = monotonic_now_ns();
-    late_ |= outbox;
-  } else {
-    touched_ |= outbox;
-  }
+  touched_ |= uint64_t{1} << (to.value() * kPeerStreams + static_cast<int>(stream));
 }
 
 // --- pages
@@ -659,7 +632,7 @@ void Coherence::serve_timer() {
     const int64_t again = expire_hold(next.page);
     if (again != 0) due_.push({again, next.page});
     settle();
-    const uint64_t touched = take_touched();
+    const uint64_t touched = std::exchange(touched_, 0);
     lock.unlock();
     kick(touched);
     lock.lock();

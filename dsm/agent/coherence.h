@@ -82,9 +82,7 @@ class Coherence final : private PageRun::LockWatcher {
   void fetch(std::span<const Fetch> fetches);
   // A reader has come to a page that was asked for ahead of it.
   void read_on(PageId page);
-  // True: a Done was left for the next frame to its node; send_late() must be called soon if there is none.
-  bool receive(NodeId from, const v1::PeerFrame& frame);
-  void send_late();
+  void receive(NodeId from, const v1::PeerFrame& frame);
   void stop();
 
   const CoherenceMetrics& metrics() const { return metrics_; }
@@ -133,7 +131,6 @@ class Coherence final : private PageRun::LockWatcher {
   void handle(NodeId from, const Message& message, const Incoming& incoming);
   void execute(PageId page, const Message& message, const Incoming& incoming);
   void settle();  // self messages, parked messages, eviction
-  uint64_t take_touched();
   void kick(uint64_t touched);
   void check(const StepResult& result, NodeId from, const Message& message);
 
@@ -187,8 +184,6 @@ class Coherence final : private PageRun::LockWatcher {
   bool was_clean_ = false;       // the page of the step under way was never written since it was granted
   PageRun run_;
   Joining joining_ = Joining::Allowed;  // of what is sent next
-  uint64_t late_ = 0;            // outboxes whose only new messages can wait a little; as touched_
-  int64_t late_since_ns_ = 0;
   uint64_t touched_ = 0;         // outboxes to kick: bit peer * kPeerStreams + stream
   uint32_t request_ = 0;
   struct Started {

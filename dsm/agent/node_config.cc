@@ -40,13 +40,9 @@ NodeSwitches switches_of(const v1::Switches& given) {
   if (given.has_delay_us()) s.delay = std::chrono::microseconds(given.delay_us());
   if (given.has_batching()) s.batching = given.batching();
   if (given.has_realtime()) s.realtime = given.realtime();
-  if (given.has_late_done()) s.late_done = given.late_done();
-  if (given.has_gather_us()) s.gather = std::chrono::microseconds(given.gather_us());
   if (given.has_runs()) s.runs = given.runs();
   if (given.has_direct()) s.direct = given.direct();
   if (given.has_prefetch_pages()) s.prefetch_pages = given.prefetch_pages();
-  s.late_done = s.late_done && s.hold >= std::chrono::microseconds(50);  // else somebody waits for it
-  require(s.gather <= std::chrono::milliseconds(1), "switches.gather_us must be at most 1000");
   require(s.prefetch_pages <= 256, "switches.prefetch_pages must be at most 256");
   const uint32_t around = s.fault_around_pages;
   require(around >= 1 && around <= 64 && (around & (around - 1)) == 0,

@@ -32,9 +32,7 @@ struct NodeSwitches {
   bool batching = true;
   std::chrono::microseconds delay{0};
   uint32_t prefetch_pages = 128;
-  std::chrono::microseconds gather{0};
   bool runs = true;
-  bool late_done = false;
   bool realtime = true;
   bool direct = true;
 };

@@ -131,7 +131,6 @@ std::string DirectLink::read_frames(v1::PeerFrame& frame) {
   std::vector<uint8_t> buffer(kReadBytes);
   size_t have = 0;
   for (;;) {
-    if (lull_wanted_) await_lull();
     const ssize_t n = recv(fd_.get(), buffer.data() + have, buffer.size() - have, 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return HostError("its connection broke", errno).what();
@@ -144,14 +143,6 @@ std::string DirectLink::read_frames(v1::PeerFrame& frame) {
     wake_for(frame_bytes_ - std::min(frame_bytes_, have));
     if (have == buffer.size()) buffer.resize(buffer.size() * 2);  // a longer frame: bounded by kFrameMax
   }
-}
-
-void DirectLink::await_lull() {
-  lull_wanted_ = false;
-  pollfd p{fd_.get(), POLLIN, 0};
-  const timespec limit{0, std::chrono::nanoseconds(kLull).count()};
-  if (ppoll(&p, 1, &limit, nullptr) == 0) handler_.on_direct_lull();
-  else lull_wanted_ = true;
 }
 
 // Each wake-up for a part of a long frame costs both sides more than reading it.
@@ -178,7 +169,7 @@ size_t DirectLink::take_frames(std::span<uint8_t> bytes, v1::PeerFrame& frame) {
     if (!opener_.open({body, length}, body + length)) broken_ = "it sent a frame that is not sealed as agreed";
     else if (!frame.ParseFromArray(body, static_cast<int>(length))) broken_ = "it sent a frame that is malformed";
     if (!broken_.empty()) return at;
-    lull_wanted_ = handler_.on_direct_frame(options_.peer, options_.stream, frame);
+    handler_.on_direct_frame(options_.peer, options_.stream, frame);
     at += whole;
   }
   return at;

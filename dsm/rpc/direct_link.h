@@ -8,7 +8,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -29,16 +28,12 @@ class DirectHandler {
  public:
   virtual ~DirectHandler() = default;
   virtual void on_direct_up(NodeId peer, PeerStream stream, DirectLink& link) = 0;
-  // True: on_direct_lull() is to be called when nothing comes for kLull.
-  virtual bool on_direct_frame(NodeId peer, PeerStream stream, v1::PeerFrame& frame) = 0;
-  virtual void on_direct_lull() = 0;
+  virtual void on_direct_frame(NodeId peer, PeerStream stream, v1::PeerFrame& frame) = 0;
   virtual void on_direct_end(NodeId peer, PeerStream stream, const std::string& why) = 0;  // last call
 };
 
 class DirectLink final : public FrameWriter {
  public:
-  static constexpr std::chrono::microseconds kLull{50};
-
   struct Options {
     NodeId peer{};
     PeerStream stream{};
@@ -61,7 +56,6 @@ class DirectLink final : public FrameWriter {
   std::string read_frames(v1::PeerFrame& frame);
   size_t take_frames(std::span<uint8_t> bytes, v1::PeerFrame& frame);
   void wake_for(size_t missing);
-  void await_lull();
   void run_writing();
   bool write_rest();
 
@@ -72,7 +66,6 @@ class DirectLink final : public FrameWriter {
   std::string broken_;  // reading thread: what was wrong with a frame
   size_t frame_bytes_ = 0;  // reading thread: of the frame that is not whole yet, if that can be known
   size_t low_water_ = 1;    // reading thread: SO_RCVLOWAT as it is
-  bool lull_wanted_ = false;  // reading thread
   std::atomic<bool> ended_{false};
 
   std::mutex mutex_;

@@ -57,7 +57,7 @@ class PeerMesh::Conversation : public Base, public FrameWriter, public Cancellab
       detach();
       on_read_end();
     } else if (attached_) {
-      if (mesh_.on_frame(peer_, stream_, in_)) mesh_.handler_.on_peer_lull();
+      mesh_.on_frame(peer_, stream_, in_);
       read_next();
     } else if (direct_) {
       mesh_.report_lost(peer_, "it sent a frame on a stream that carries none");
@@ -324,7 +324,7 @@ void PeerMesh::ends(Cancellable* conversation) {
 
 // --- frames
 
-bool PeerMesh::on_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame) {
+void PeerMesh::on_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame) {
   links_[from.value()].last_heard_ns.store(monotonic_now_ns(), std::memory_order_relaxed);
   if (frame.has_ping()) {
     const int64_t sent = frame.ping().sent_ns();
@@ -334,7 +334,7 @@ bool PeerMesh::on_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame) {
     });
   }
   if (frame.has_pong()) on_pong(from, frame.pong());
-  return handler_.on_peer_frame(from, stream, frame);
+  handler_.on_peer_frame(from, stream, frame);
 }
 
 void PeerMesh::ping(NodeId peer) {
@@ -499,9 +499,7 @@ void PeerMesh::on_direct_up(NodeId peer, PeerStream stream, DirectLink& link) {
   on_greeted(peer, stream);
 }
 
-bool PeerMesh::on_direct_frame(NodeId peer, PeerStream stream, v1::PeerFrame& frame) {
-  return on_frame(peer, stream, frame);
-}
+void PeerMesh::on_direct_frame(NodeId peer, PeerStream stream, v1::PeerFrame& frame) { on_frame(peer, stream, frame); }
 
 void PeerMesh::on_direct_end(NodeId peer, PeerStream stream, const std::string& why) {
   outbox(peer, stream).detach();

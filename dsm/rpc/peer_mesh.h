@@ -43,9 +43,7 @@ class PeerHandler {
   virtual ~PeerHandler() = default;
   virtual void on_peer_connected(NodeId peer) = 0;  // both streams
   virtual void on_all_connected() = 0;
-  // True: something was left to be sent a little later: on_peer_lull() is to be called soon, on the same thread.
-  virtual bool on_peer_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame) = 0;
-  virtual void on_peer_lull() = 0;
+  virtual void on_peer_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame) = 0;
   virtual void on_peer_lost(NodeId peer, const std::string& why) = 0;
 };
 
@@ -131,7 +129,7 @@ class PeerMesh final : private DirectHandler {
   void note_host(NodeId peer, const std::string& host) {
     links_[peer.value()].same_host = !host_.empty() && host == host_;
   }
-  bool on_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame);
+  void on_frame(NodeId from, PeerStream stream, v1::PeerFrame& frame);
   void on_pong(NodeId from, const v1::ClockPong& pong);
   void on_stream_end(NodeId peer, const std::string& why);
   void report_lost(NodeId peer, const std::string& why);
@@ -145,8 +143,7 @@ class PeerMesh final : private DirectHandler {
   void make_direct(NodeId peer, PeerStream stream, std::function<UniqueFd()> open);
   void on_negotiation_end(NodeId peer, PeerStream stream, const std::string& why);
   void on_direct_up(NodeId peer, PeerStream stream, DirectLink& link) override;
-  bool on_direct_frame(NodeId peer, PeerStream stream, v1::PeerFrame& frame) override;
-  void on_direct_lull() override { handler_.on_peer_lull(); }
+  void on_direct_frame(NodeId peer, PeerStream stream, v1::PeerFrame& frame) override;
   void on_direct_end(NodeId peer, PeerStream stream, const std::string& why) override;
   void begins(Cancellable* conversation);
   void ends(Cancellable* conversation);

@@ -46,8 +46,7 @@ class Input {
 struct Silent final : PeerHandler, Coherence::Watcher {
   void on_peer_connected(NodeId) override {}
   void on_all_connected() override {}
-  bool on_peer_frame(NodeId, PeerStream, v1::PeerFrame&) override { return false; }
-  void on_peer_lull() override {}
+  void on_peer_frame(NodeId, PeerStream, v1::PeerFrame&) override {}
   void on_peer_lost(NodeId, const std::string&) override {}
   void on_peer_broken(NodeId, const std::string&) override {}
   void on_client_broken(const std::string&) override {}

@@ -16,11 +16,9 @@ using namespace std::chrono_literals;
 class Log final : public DirectHandler {
  public:
   void on_direct_up(NodeId, PeerStream, DirectLink&) override { note([this] { up_ = true; }); }
-  bool on_direct_frame(NodeId, PeerStream, v1::PeerFrame& frame) override {
+  void on_direct_frame(NodeId, PeerStream, v1::PeerFrame& frame) override {
     note([&] { epochs_.push_back(frame.epoch()), bytes_ += frame.ByteSizeLong(); });
-    return true;
   }
-  void on_direct_lull() override { note([this] { ++lulls_; }); }
   void on_direct_end(NodeId, PeerStream, const std::string& why) override { note([&] { end_ = why; }); }
   template <class Condition>
   bool wait(Condition condition) {
@@ -29,7 +27,6 @@ class Log final : public DirectHandler {
   }
   bool up_ = false;
   std::vector<uint32_t> epochs_;
-  int lulls_ = 0;
   size_t bytes_ = 0;
   std::string end_;
 

@@ -254,7 +254,9 @@ void Coherence::handle(NodeId from, const Message& m, const Incoming& incoming) 
   if (is_for_home(m.type)) {
     if (m.type == MessageType::GetS || m.type == MessageType::GetM)
       home_started_[m.page.value() % kStartedSlots] = {m.page.value(), begun};
-    const bool never_written = homed_.has(m.page) && !(control_.word(m.page).peek() & PageWord::kPresent);
+    // What this run has changed is not in the word yet.
+    const uint32_t bits = run_.has(m.page) ? run_.bits(m.page) : control_.word(m.page).peek();
+    const bool never_written = homed_.has(m.page) && !(bits & PageWord::kPresent);
     check(home_.step(from, m, never_written ? MemoryHint::NeverWritten : MemoryHint::Unknown, actions_), from, m);
     const Started& s = home_started_[m.page.value() % kStartedSlots];
     if (m.type == MessageType::Done && s.key == m.page.value())

@@ -92,7 +92,8 @@ class Agent final : private ControlBackend,
   void trace_fabric(v1::TraceKind kind, NodeId peer, FabricKind type, std::span<const uint8_t> payload);
 
   // ClientHandler, on the "requests" thread.
-  void on_fetch(PageId page, Access access, uint32_t waited_ns) override;
+  void on_fetches(std::span<const Fetch> fetches) override;
+  void on_ahead(PageId page) override;
   void on_preloaded(PageId first, uint32_t pages) override;
   void on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> payload) override;
   void on_client_broken(const std::string& why) override;  // Coherence::Watcher too
@@ -153,6 +154,7 @@ class Agent final : private ControlBackend,
   UniqueFd signals_;
   std::atomic<bool> planned_{false};
   std::atomic<bool> vmm_gone_{false};
+  std::vector<Coherence::Fetch> fetches_;  // requests thread
   int preloads_left_ = 1024;  // requests thread; 0 from the first fetch or Ready on
 
   // What exists from the plan to the end.  Made by bring_up() on the main thread; the others reach it through

@@ -26,7 +26,7 @@ bool Agent::debug_read_page(PageId page, std::span<uint8_t, kPageSize> out) {
   if (!locked) bits = word.peek();
   const bool here = PageWord::right_of(bits) != Right::None;
   if (here && (bits & PageWord::kPresent))
-    machine->memory->read(page, out.data());
+    machine->memory->read(page, 1, out.data());
   else
     std::fill(out.begin(), out.end(), uint8_t{0});
   if (locked) word.unlock(bits);

@@ -30,11 +30,17 @@ void Agent::deliver(FabricKind kind, NodeId from, std::span<const uint8_t> paylo
 
 // --- the VMM ("requests" thread)
 
-void Agent::on_fetch(PageId page, Access access, uint32_t waited_ns) {
+void Agent::on_fetches(std::span<const Fetch> fetches) {
   preloads_left_ = 0;
-  machine_->coherence->note_post(waited_ns);
-  machine_->coherence->fetch(page, access);
+  fetches_.clear();
+  for (const Fetch& f : fetches) {
+    machine_->coherence->note_post(f.waited_ns);
+    fetches_.push_back({f.page, f.access});
+  }
+  machine_->coherence->fetch(fetches_);
 }
+
+void Agent::on_ahead(PageId page) { machine_->coherence->read_on(page); }
 
 void Agent::on_preloaded(PageId first, uint32_t pages) {
   if (preloads_left_ == 0) return on_client_broken("the VMM preloads pages after its start");
@@ -120,7 +126,7 @@ void Agent::on_all_connected() { (void)mailbox_.post(PeersConnected{}); }
 void Agent::on_peer_frame(NodeId from, PeerStream, v1::PeerFrame& frame) try {
   if (config_.switches.realtime) make_thread_responsive();
   traffic_.count(from, frame);
-  for (const v1::PageMessage& page : frame.pages()) machine_->coherence->receive(from, page);
+  machine_->coherence->receive(from, frame);
   for (const v1::FabricPiece& piece : frame.fabric()) {
     const auto kind = static_cast<FabricKind>(std::min(piece.kind(), 0xffffu));
     const auto* bytes = reinterpret_cast<const uint8_t*>(piece.payload().data());

@@ -13,6 +13,7 @@ namespace pando::dsm {
 
 namespace {
 
+constexpr size_t kFetchesTogether = 32;
 constexpr std::chrono::milliseconds kWait{200};  // bounds every sleep; nothing depends on it
 
 template <class T>
@@ -59,7 +60,7 @@ void ClientLink::run_requests() {
 // False: the rings are broken.
 bool ClientLink::drain() try {
   for (;;) {
-    const auto request = requests_.try_pop([&](std::span<const uint8_t> r) { handle_request(r); });
+    const auto request = take_requests();
     const auto fabric = fabric_out_.try_pop([&](std::span<const uint8_t> r) { handle_fabric(r); });
     if (request == RecordRing::Pop::Broken || fabric == RecordRing::Pop::Broken) {
       handler_.on_client_broken("the VMM overwrote its request rings");
@@ -72,15 +73,37 @@ bool ClientLink::drain() try {
   return false;
 }
 
+// What is there, up to a bound.  Got: at least one.
+RecordRing::Pop ClientLink::take_requests() {
+  bool any = false;
+  RecordRing::Pop last = RecordRing::Pop::Empty;
+  do {
+    last = requests_.try_pop([&](std::span<const uint8_t> r) { handle_request(r); });
+    any |= last == RecordRing::Pop::Got;
+  } while (last == RecordRing::Pop::Got && fetches_.size() < kFetchesTogether);
+  hand_fetches_over();
+  return any && last == RecordRing::Pop::Empty ? RecordRing::Pop::Got : last;
+}
+
+void ClientLink::hand_fetches_over() {
+  if (fetches_.empty()) return;
+  handler_.on_fetches(fetches_);
+  fetches_.clear();
+}
+
 void ClientLink::handle_request(std::span<const uint8_t> record) {
   PageRequest request{};
   if (record.size() == sizeof request) std::memcpy(&request, record.data(), sizeof request);
   const uint32_t pages = control_.page_count();
   const bool in_range = request.page < pages && request.count <= pages - request.page;
   if (in_range && request.kind == RequestKind::Fetch && request.vcpu < UINT16_MAX) {
-    handler_.on_fetch(PageId(request.page), request.write ? Access::Write : Access::Read,
-                      static_cast<uint32_t>(monotonic_now_ns()) - request.posted_ns);
+    fetches_.push_back({PageId(request.page), request.write ? Access::Write : Access::Read,
+                        static_cast<uint32_t>(monotonic_now_ns()) - request.posted_ns});
+  } else if (in_range && request.kind == RequestKind::Ahead) {
+    hand_fetches_over();
+    handler_.on_ahead(PageId(request.page));
   } else if (in_range && request.kind == RequestKind::Preloaded) {
+    hand_fetches_over();
     handler_.on_preloaded(PageId(request.page), request.count);
   } else {
     ++bad_requests_;

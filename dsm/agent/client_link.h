@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,8 +24,13 @@ namespace pando::dsm {
 class ClientHandler {
  public:
   virtual ~ClientHandler() = default;
-  // waited_ns: since the client posted it.
-  virtual void on_fetch(PageId page, Access access, uint32_t waited_ns) = 0;
+  struct Fetch {
+    PageId page;
+    Access access;
+    uint32_t waited_ns;  // since the client posted it
+  };
+  virtual void on_fetches(std::span<const Fetch> fetches) = 0;  // what was found together, in order
+  virtual void on_ahead(PageId page) = 0;
   virtual void on_preloaded(PageId first, uint32_t pages) = 0;
   virtual void on_fabric_out(FabricKind kind, NodeId to, std::span<const uint8_t> payload) = 0;
   // The rings are unusable: the client is broken.
@@ -56,6 +62,8 @@ class ClientLink {
 
   void run_requests();
   bool drain();
+  RecordRing::Pop take_requests();
+  void hand_fetches_over();
   void handle_request(std::span<const uint8_t> record);
   void handle_fabric(std::span<const uint8_t> record);
   void run_fabric_in();
@@ -64,6 +72,7 @@ class ClientLink {
   ClientHandler& handler_;
   const ClientLinkOptions options_;
   RecordRing requests_, fabric_out_, fabric_in_;
+  std::vector<ClientHandler::Fetch> fetches_;  // "requests" thread
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> bad_requests_{0};
   LogLimiter bad_log_{5};

@@ -21,6 +21,7 @@ namespace {
 constexpr Epoch kEpoch{1};            // one incarnation per agent process: another start has another cluster id
 constexpr uint16_t kBusyMax = 16384;  // pages with something under way, per node
 constexpr size_t kStartedSlots = 1 << 14;
+constexpr int kAnswersTogether = 8;  // messages handled before what they led to leaves
 constexpr std::chrono::milliseconds kFreshGrace{10};  // a granted page waits so long for the thread that asked for it
 constexpr std::chrono::seconds kLockLimit{1};
 constexpr int64_t kHoldMaxNs = 200'000'000;  // whatever a client may write into the install times
@@ -53,41 +54,14 @@ uint32_t stamp_of(int64_t ns) { return static_cast<uint32_t>(ns >> kInstallTimeS
 
 }  // namespace
 
-// The page's lock word for the time of one step's actions; taken when an action first needs it.
-struct Coherence::Held {
-  Held(Coherence& c, PageId p) : page(p), word(c.control_.word(p)), engine(c) {}
-  ~Held() {
-    if (locked_) word.unlock(bits_);
-  }
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-  uint32_t& bits() {
-    if (!locked_) {
-      bool forced = false;
-      // One lock that does not come back is enough to give the client up: no waiting for further ones.
-      bits_ = word.lock_within(engine.client_broken_ ? std::chrono::nanoseconds(0) : kLockLimit, forced);
-      locked_ = true;
-      if (forced && !std::exchange(engine.client_broken_, true))
-        engine.watcher_.on_client_broken("the VMM does not give back the lock of a page");
-    }
-    return bits_;
-  }
-  PageId page;
-  PageWord& word;
-  Coherence& engine;
-
- private:
-  bool locked_ = false;
-  uint32_t bits_ = 0;
-};
-
 Coherence::Coherence(const NodeConfig& config, const ClusterPlan& plan, GuestMemory& memory,
                      const ControlMemory& control, PeerMesh& mesh, Watcher& watcher, TraceRing& trace)
-    : switches_(config.switches), self_(config.self), cache_pages_(config.cache_pages), memory_(memory),
+    : switches_(config.switches), self_(config.self), cache_pages_(config.cache_pages),
       control_(control), mesh_(mesh), watcher_(watcher), trace_(trace), homed_(pages_of(plan.nodes[config.self.value()].range)),
       cache_(core_config(config, plan), all_ranges(plan), kBusyMax),
-      home_(core_config(config, plan), homed_, kBusyMax), request_started_(kStartedSlots),
-      home_started_(kStartedSlots), is_listed_(control.page_count()), timer_([this] { run_timer(); }) {
+      home_(core_config(config, plan), homed_, kBusyMax), run_(memory, control, *this), request_started_(kStartedSlots),
+      home_started_(kStartedSlots), is_listed_(control.page_count()),
+      streams_(config.switches.prefetch_pages, config.switches.runs ? PageRun::kPagesMax : 1), timer_([this] { run_timer(); }) {
   pthread_setname_np(timer_.native_handle(), "hold-timer");
 }
 
@@ -109,9 +83,10 @@ void Coherence::share_everywhere(PageId first, uint32_t pages) {
     const PageId page(first.value() + i);
     cache_.share_everywhere(page);
     if (homed_.has(page)) home_.share_everywhere(page);
-    Held held(*this, page);
-    note_held(held);
-    held.bits() = PageWord::with_right(held.bits(), Right::Read);
+    in_run(page, 1, [&] {
+      note_held(page);
+      run_.bits(page) = PageWord::with_right(run_.bits(page), Right::Read);
+    });
   }
 }
 
@@ -148,52 +123,129 @@ PageView Coherence::view(PageId page) {
 
 // --- entries
 
-void Coherence::fetch(PageId page, Access access) {
+void Coherence::fetch(std::span<const Fetch> fetches) {
   uint64_t touched = 0;
   {
     const std::lock_guard guard(mutex_);
-    if (begin_access(page, access == Access::Write ? Right::Write : Right::Read)) {
-      ++(access == Access::Write ? metrics_.requests_write : metrics_.requests_read);
+    for (const Fetch& f : fetches) {
+      const bool write = f.access == Access::Write;
+      if (begin_access(f.page, write ? Right::Write : Right::Read))
+        ++(write ? metrics_.requests_write : metrics_.requests_read);
+      if (!write) read_ahead(f.page);
     }
-    if (access == Access::Read) follow_stream(page);
     settle();
     touched = std::exchange(touched_, 0);
   }
   kick(touched);
 }
 
-void Coherence::receive(NodeId from, const v1::PageMessage& wire) {
-  Message m;
-  m.type = static_cast<MessageType>(wire.type());
-  m.requester = NodeId(static_cast<uint8_t>(std::min(wire.requester(), 255u)));
-  m.acks = static_cast<uint8_t>(std::min(wire.acks(), 255u));
-  m.right = static_cast<Right>(std::min(wire.right(), 255u));
-  m.content = static_cast<Content>(std::min(wire.content(), 255u));
-  m.clean = wire.clean();
-  m.page = PageId(wire.page());
-  m.request = RequestId(wire.request());
-  m.epoch = kEpoch;
-  m.version = Version(wire.version());
-  const bool has_bytes = m.content == Content::Bytes;
-  const bool sound = wire.type() >= 1 && wire.type() < kMessageTypes && wire.right() <= 2 && wire.content() <= 3 &&
-                     wire.data().size() == (has_bytes ? kPageSize : 0) && cache_.has(m.page);
+void Coherence::read_on(PageId page) {
   uint64_t touched = 0;
   {
     const std::lock_guard guard(mutex_);
-    if (stopping_) return;
-    if (sound) {
-      trace_.page_message(v1::TRACE_PAGE_RECEIVED, from, m);
-      handle(from, m, {has_bytes ? reinterpret_cast<const uint8_t*>(wire.data().data()) : nullptr});
-    } else {
-      check(StepResult::error("malformed page message"), from, m);
-    }
-    settle();
+    read_ahead(page);
     touched = std::exchange(touched_, 0);
   }
   kick(touched);
+}
+
+// Answers leave together, but none waits for a long run behind it, nor for many others.
+void Coherence::receive(NodeId from, const v1::PeerFrame& frame) {
+  uint64_t touched = 0;
+  int unsent = 0;
+  for (const v1::PageMessage& wire : frame.pages()) {
+    if (unsent >= kAnswersTogether || wire.count() > 1 || !switches_.runs) {
+      kick(std::exchange(touched, 0));
+      unsent = 0;
+    }
+    const std::lock_guard guard(mutex_);
+    if (!receive_run(from, wire)) return;
+    touched |= std::exchange(touched_, 0);
+    ++unsent;
+  }
+  kick(touched);
+}
+
+bool Coherence::receive_run(NodeId from, const v1::PageMessage& wire) {
+  if (stopping_) return false;
+  const std::optional<WireRun> run = read_message(wire, kEpoch);
+  if (run && cache_.has(PageId(run->first.page.value() + run->count - 1))) {
+    handle_run(from, *run);
+  } else {
+    Message m;
+    m.type = static_cast<MessageType>(wire.type());
+    m.page = PageId(wire.page());
+    check(StepResult::error("malformed page message"), from, m);
+  }
+  settle();
+  return true;
 }
 
 // --- steps
+
+template <class F>
+void Coherence::in_run(PageId first, uint32_t count, F f) {
+  run_.begin(first, count);
+  try {
+    f();
+  } catch (...) {
+    run_.abandon();
+    throw;
+  }
+  run_.end();
+}
+
+std::chrono::nanoseconds Coherence::lock_limit() {
+  // One lock that does not come back is enough to give the client up: no waiting for further ones.
+  return client_broken_ ? std::chrono::nanoseconds(0) : kLockLimit;
+}
+
+void Coherence::on_lock_forced() {
+  if (!std::exchange(client_broken_, true))
+    watcher_.on_client_broken("the VMM does not give back the lock of a page");
+}
+
+// Pages do not interact in the core, so the order of steps for different pages is free: first the messages of the run,
+// then what this node's two sides say to each other about it, under the same lock words.
+void Coherence::handle_run(NodeId from, const WireRun& run) {
+  in_run(run.first.page, run.count, [&] {
+    if (run.count > 1 && run.first.type == MessageType::GetS) freeze_for_readers(run);
+    Message m = run.first;
+    for (uint32_t i = 0; i < run.count; ++i) {
+      m.page = PageId(run.first.page.value() + i);
+      m.request = RequestId(run.first.request.value() + i);
+      trace_.page_message(v1::TRACE_PAGE_RECEIVED, from, m);
+      handle(from, m, {run.content ? run.content + size_t{i} * kPageSize : nullptr});
+    }
+    handle_self_messages();
+  });
+}
+
+void Coherence::handle_self_messages() {
+  while (!self_queue_.empty() && run_.has(self_queue_.front().page)) {
+    const Message m = self_queue_.front();
+    self_queue_.pop_front();
+    handle(self_, m, {});
+  }
+}
+
+// What the steps of these reads would do page by page: take writable mappings away, read the content.  A hint like any
+// unmapping: rights stay as they are until the core says otherwise.
+void Coherence::freeze_for_readers(const WireRun& run) {
+  const int64_t begun = monotonic_now_ns();
+  uint64_t wanted = 0;
+  for (uint32_t i = 0; i < run.count; ++i) {
+    const PageId page(run.first.page.value() + i);
+    if (!homed_.has(page)) continue;
+    const DirectoryEntry& entry = home_.entry(page);
+    const bool here = entry.owned_by_memory() || entry.is_owner(self_);
+    if (!here || (cache_.entry(page).held && hold_left_ns(page) > 0)) continue;
+    if (run_.bits(page) & PageWord::kPresent) wanted |= uint64_t{1} << i;
+  }
+  if (wanted == 0) return;
+  run_.freeze(wanted);
+  note_revoked(run.first.page, begun);
+}
 
 void Coherence::handle(NodeId from, const Message& m, const Incoming& incoming) {
   const int64_t begun = monotonic_now_ns();
@@ -202,7 +254,9 @@ void Coherence::handle(NodeId from, const Message& m, const Incoming& incoming) 
   if (is_for_home(m.type)) {
     if (m.type == MessageType::GetS || m.type == MessageType::GetM)
       home_started_[m.page.value() % kStartedSlots] = {m.page.value(), begun};
-    const bool never_written = homed_.has(m.page) && !(control_.word(m.page).peek() & PageWord::kPresent);
+    // What this run has changed is not in the word yet.
+    const uint32_t bits = run_.has(m.page) ? run_.bits(m.page) : control_.word(m.page).peek();
+    const bool never_written = homed_.has(m.page) && !(bits & PageWord::kPresent);
     check(home_.step(from, m, never_written ? MemoryHint::NeverWritten : MemoryHint::Unknown, actions_), from, m);
     const Started& s = home_started_[m.page.value() % kStartedSlots];
     if (m.type == MessageType::Done && s.key == m.page.value())
@@ -237,46 +291,48 @@ void Coherence::check(const StepResult& result, NodeId from, const Message& m) {
 }
 
 void Coherence::execute(PageId page, const Message& m, const Incoming& incoming) {
-  scratch_valid_ = false;
   was_clean_ = false;
-  Held held(*this, page);
-  for (const Action& action : actions_) carry_out(held, action, m, incoming);
+  const auto all = [&] {
+    for (const Action& action : actions_) carry_out(page, action, m, incoming);
+  };
+  if (run_.has(page)) all();
+  else if (!actions_.empty()) in_run(page, 1, all);
 }
 
-void Coherence::carry_out(Held& held, const Action& action, const Message& m, const Incoming& incoming) {
+void Coherence::carry_out(PageId page, const Action& action, const Message& m, const Incoming& incoming) {
   switch (action.type) {
-    case ActionType::Send: send(held, action); break;
-    case ActionType::Fill: put_content(held, incoming, m.content); break;
+    case ActionType::Send: send(page, action); break;
+    case ActionType::Fill: put_content(page, incoming, m.content); break;
     case ActionType::Raise: {
-      raise(held, action.right);
+      raise(page, action.right);
       const Started& s = request_started_[m.request.value() % kStartedSlots];
       if (s.key != m.request.value()) break;
       const int64_t took = monotonic_now_ns() - s.at_ns;
       metrics_.request.add(static_cast<uint64_t>(took));
-      trace_.page_span(v1::TRACE_GRANTED, held.page, took);
+      trace_.page_span(v1::TRACE_GRANTED, page, took);
       break;
     }
-    case ActionType::Downgrade: downgrade(held); break;
+    case ActionType::Downgrade: downgrade(page); break;
     case ActionType::Zap:
       ++metrics_.invalidations;
-      if (held.bits() & PageWord::kPresent) {
+      if (run_.bits(page) & PageWord::kPresent) {
         const int64_t begun = monotonic_now_ns();
-        memory_.discard(held.page);
-        note_revoked(held.page, begun);
+        run_.discard(page);
+        note_revoked(page, begun);
       }
-      lose_right(held);
+      lose_right(page);
       break;
-    case ActionType::Keep: keep(held); break;
-    case ActionType::DropKept: kept_.erase(held.page.value()); break;
+    case ActionType::Keep: keep(page); break;
+    case ActionType::DropKept: kept_.erase(page.value()); break;
     case ActionType::StoreMemory:
-      if (PageWord::right_of(held.bits()) == Right::None) put_content(held, incoming, m.content);
+      if (PageWord::right_of(run_.bits(page)) == Right::None) put_content(page, incoming, m.content);
       break;
     case ActionType::StartHold: break;  // measured from the install time, when somebody wants the page: see settle()
     case ActionType::Parked:
       ++metrics_.parked;
-      parked_.push_back(held.page);
+      parked_.push_back(page);
       break;
-    case ActionType::Wake: held.bits() &= ~kAsked; break;
+    case ActionType::Wake: run_.bits(page) &= ~kAsked; break;
   }
 }
 
@@ -318,7 +374,7 @@ void Coherence::kick(uint64_t touched) {
 
 // --- sending
 
-void Coherence::send(Held& held, const Action& action) {
+void Coherence::send(PageId page, const Action& action) {
   if (action.to == self_) {
     CHECK(action.payload == Payload::None);
     self_queue_.push_back(action.message);
@@ -329,14 +385,14 @@ void Coherence::send(Held& held, const Action& action) {
   switch (action.payload) {
     case Payload::None: break;
     case Payload::Copy:
-      if (read_content(held)) content = scratch_.data();
+      content = read_content(page);
       break;
     case Payload::Move:
-      was_clean_ = PageWord::right_of(held.bits()) == Right::Write && (held.bits() & PageWord::kClean);
-      if (take_content(held, scratch_.data())) content = scratch_.data();
+      was_clean_ = PageWord::right_of(run_.bits(page)) == Right::Write && (run_.bits(page) & PageWord::kClean);
+      content = take_content(page);
       break;
     case Payload::Kept: {
-      const auto it = kept_.find(held.page.value());
+      const auto it = kept_.find(page.value());
       CHECK(it != kept_.end());
       if (!it->second.zero) content = it->second.bytes.data();
       break;
@@ -354,18 +410,9 @@ void Coherence::send_peer(NodeId to, const Message& m, const uint8_t* content) {
   trace_.page_message(v1::TRACE_PAGE_SENT, to, m);
   const bool bulk = stream_of(m.type) == Stream::Bulk;
   const PeerStream stream = bulk ? PeerStream::Bulk : PeerStream::Control;
+  const Joining joining = switches_.runs ? joining_ : Joining::Refused;
   const bool sent = mesh_.add(to, stream, 64 + (content ? kPageSize : 0), [&](v1::PeerFrame& frame) {
-    v1::PageMessage& w = *frame.add_pages();
-    w.set_type(static_cast<uint32_t>(m.type));
-    w.set_page(m.page.value());
-    w.set_request(m.request.value());
-    w.set_version(m.version.value());
-    w.set_requester(m.requester.value());
-    w.set_acks(m.acks);
-    w.set_right(static_cast<uint32_t>(m.right));
-    w.set_content(static_cast<uint32_t>(m.content));
-    w.set_clean(m.clean);
-    if (content) w.set_data(content, kPageSize);
+    append_message(frame, m, content, joining);
   });
   if (!sent) watcher_.on_peer_broken(to, "it does not take messages any more");
   touched_ |= uint64_t{1} << (to.value() * kPeerStreams + static_cast<int>(stream));
@@ -373,87 +420,84 @@ void Coherence::send_peer(NodeId to, const Message& m, const uint8_t* content) {
 
 // --- pages
 
-void Coherence::put_content(Held& held, const Incoming& incoming, Content content) {
-  uint32_t& bits = held.bits();
+void Coherence::put_content(PageId page, const Incoming& incoming, Content content) {
+  uint32_t& bits = run_.bits(page);
   if (content == Content::Bytes) {
-    memory_.write(held.page, incoming.bytes);
+    run_.write(page, incoming.bytes);
     bits |= PageWord::kPresent;
     ++metrics_.pages_in;
   } else if (content == Content::Zero) {
-    if (bits & PageWord::kPresent) memory_.discard(held.page);
+    if (bits & PageWord::kPresent) run_.discard(page);
     bits &= ~PageWord::kPresent;
     ++metrics_.zero_in;
   }
 }
 
-void Coherence::raise(Held& held, Right right) {
-  note_held(held);
-  uint32_t& bits = held.bits();
+void Coherence::raise(PageId page, Right right) {
+  note_held(page);
+  uint32_t& bits = run_.bits(page);
   bits = PageWord::with_right(bits, right) & ~PageWord::kClean;
   if (right == Right::Write && was_reading_) bits |= PageWord::kClean;
   if (bits & kAsked) bits |= PageWord::kFresh;
-  control_.install_time(held.page).store(stamp_of(monotonic_now_ns()), std::memory_order_relaxed);
+  control_.install_time(page).store(stamp_of(monotonic_now_ns()), std::memory_order_relaxed);
 }
 
 // Before the page's right is raised: one more page of another node is held here.
-void Coherence::note_held(Held& held) {
-  if (PageWord::right_of(held.bits()) != Right::None || !is_foreign(held.page)) return;
+void Coherence::note_held(PageId page) {
+  if (PageWord::right_of(run_.bits(page)) != Right::None || !is_foreign(page)) return;
   ++foreign_held_;
-  if (cache_pages_ == 0 || is_listed_[held.page.value()]) return;
-  is_listed_[held.page.value()] = true;
-  foreign_pages_.push_back(held.page);
+  if (cache_pages_ == 0 || is_listed_[page.value()]) return;
+  is_listed_[page.value()] = true;
+  foreign_pages_.push_back(page);
 }
 
-void Coherence::lose_right(Held& held) {
-  uint32_t& bits = held.bits();
-  if (PageWord::right_of(bits) != Right::None && is_foreign(held.page)) --foreign_held_;
+void Coherence::lose_right(PageId page) {
+  uint32_t& bits = run_.bits(page);
+  if (PageWord::right_of(bits) != Right::None && is_foreign(page)) --foreign_held_;
   bits = PageWord::with_right(bits, Right::None) &
-         ~(kMappings | PageWord::kPresent | PageWord::kClean | PageWord::kFresh);
+         ~(kMappings | PageWord::kPresent | PageWord::kClean | PageWord::kFresh | PageWord::kAhead);
 }
 
-// The page becomes a hole.  False: it was never written, there is no content.
-bool Coherence::take_content(Held& held, uint8_t* to) {
+// The page becomes a hole.  nullptr: it was never written, there is no content.
+const uint8_t* Coherence::take_content(PageId page) {
   const int64_t begun = monotonic_now_ns();
-  const uint32_t bits = held.bits();
-  const bool present = bits & PageWord::kPresent;
-  if (present && (bits & PageWord::kWritable)) {
-    memory_.take(held.page, to);
-  } else if (present) {  // nobody can be writing it: the content can be read before the page goes
-    memory_.read(held.page, to);
-    memory_.discard(held.page);
+  const uint32_t bits = run_.bits(page);
+  const uint8_t* content = nullptr;
+  if ((bits & PageWord::kPresent) && (bits & PageWord::kWritable)) {
+    content = run_.take(page);
+  } else if (bits & PageWord::kPresent) {  // nobody can be writing it: the content can be read before the page goes
+    content = run_.read(page);
+    run_.discard(page);
   }
-  lose_right(held);
-  note_revoked(held.page, begun);
-  return present;
+  lose_right(page);
+  note_revoked(page, begun);
+  return content;
 }
 
-bool Coherence::read_content(Held& held) {
-  if (!(held.bits() & PageWord::kPresent)) return false;
-  if (!scratch_valid_) memory_.read(held.page, scratch_.data());
-  scratch_valid_ = true;
-  return true;
+const uint8_t* Coherence::read_content(PageId page) {
+  return run_.bits(page) & PageWord::kPresent ? run_.read(page) : nullptr;
 }
 
-void Coherence::downgrade(Held& held) {
-  uint32_t& bits = held.bits();
+void Coherence::downgrade(PageId page) {
+  uint32_t& bits = run_.bits(page);
   ++metrics_.downgrades;
   was_clean_ = bits & PageWord::kClean;
   if ((bits & PageWord::kPresent) && (bits & PageWord::kWritable)) {
     const int64_t begun = monotonic_now_ns();
-    memory_.take(held.page, scratch_.data());
-    memory_.write(held.page, scratch_.data());
-    scratch_valid_ = true;
+    run_.write(page, run_.take(page));
     bits &= ~kMappings;
-    note_revoked(held.page, begun);
+    note_revoked(page, begun);
   }
   bits = PageWord::with_right(bits, Right::Read) & ~PageWord::kClean;
 }
 
-void Coherence::keep(Held& held) {
+void Coherence::keep(PageId page) {
   ++metrics_.evictions;
-  was_clean_ = held.bits() & PageWord::kClean;
-  Kept& kept = kept_[held.page.value()];
-  kept.zero = !take_content(held, kept.bytes.data());
+  was_clean_ = run_.bits(page) & PageWord::kClean;
+  Kept& kept = kept_[page.value()];
+  const uint8_t* const content = take_content(page);
+  kept.zero = content == nullptr;
+  if (content) std::memcpy(kept.bytes.data(), content, kPageSize);
 }
 
 // --- requests of this node
@@ -479,8 +523,7 @@ bool Coherence::begin_access(PageId page, Right right) {
     case Outcome::Overload: ++metrics_.overload; [[fallthrough]];
     case Outcome::Hit: {
       // The right came between the fault and its request, or the thread must ask again.
-      Held held(*this, page);
-      held.bits() &= ~kAsked;
+      in_run(page, 1, [&] { run_.bits(page) &= ~kAsked; });
       return false;
     }
     default: return false;
@@ -488,27 +531,31 @@ bool Coherence::begin_access(PageId page, Right right) {
 }
 
 // A thread that reads page after page gets the next ones asked for ahead.
-void Coherence::follow_stream(PageId page) {
+void Coherence::read_ahead(PageId page) {
   if (switches_.prefetch_pages == 0 || !is_foreign(page)) return;
-  const uint32_t p = page.value();
-  ReadStream* stream = nullptr;
-  for (ReadStream& s : streams_)
-    if (p >= s.next && p < s.ahead + switches_.prefetch_pages && p - s.next <= switches_.prefetch_pages) stream = &s;
-  if (!stream) {
-    streams_[stream_turn_++ % streams_.size()] = {p + 1, p + 1, 1};
-    return;
+  const ReadStreams::Ahead ahead = streams_.on_read(page.value());
+  if (cache_pages_ != 0 && ahead.count > cache_pages_ / 8) return;
+  for (uint32_t done = 0; done < ahead.count; done += ahead.run) {
+    // A run is not joined to what somebody waits for already: that would wait for all of it.
+    joining_ = Joining::Refused;
+    const bool all = ask_ahead(ahead.first + done, ahead.run);
+    joining_ = Joining::Allowed;
+    if (!all) return;
   }
-  stream->next = p + 1;
-  stream->ahead = std::max(stream->ahead, p + 1);
-  if (++stream->length < 3) return;
-  uint32_t depth = std::min(switches_.prefetch_pages, stream->length * 2);
-  if (cache_pages_ != 0) depth = static_cast<uint32_t>(std::min<uint64_t>(depth, cache_pages_ / 8));
-  const NodeId home = cache_.home_of(page);
-  for (; stream->ahead < p + 1 + depth; ++stream->ahead) {
-    const PageId next(stream->ahead);
-    if (!cache_.has(next) || cache_.home_of(next) != home) break;
-    if (cache_.entry(next).state == CacheState::I && begin_access(next, Right::Read)) ++metrics_.prefetches;
+}
+
+// False: the pages belong to another home from some page on.
+bool Coherence::ask_ahead(uint32_t first, uint32_t count) {
+  bool marked = false;
+  for (uint32_t p = first; p < first + count; ++p) {
+    const PageId page(p);
+    if (!cache_.has(page) || !is_foreign(page) || cache_.home_of(page) != cache_.home_of(PageId(first))) return false;
+    if (cache_.entry(page).state != CacheState::I || !begin_access(page, Right::Read)) continue;
+    joining_ = Joining::Allowed;
+    ++metrics_.prefetches;
+    if (!std::exchange(marked, true)) in_run(page, 1, [&] { run_.bits(page) |= PageWord::kAhead; });
   }
+  return true;
 }
 
 void Coherence::evict_over_limit() {

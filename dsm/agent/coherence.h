@@ -15,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <queue>
+#include <span>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -23,6 +24,9 @@
 #include "dsm/agent/guest_memory.h"
 #include "dsm/agent/latency.h"
 #include "dsm/agent/node_config.h"
+#include "dsm/agent/page_run.h"
+#include "dsm/agent/page_wire.h"
+#include "dsm/agent/read_streams.h"
 #include "dsm/agent/trace_ring.h"
 #include "dsm/client/node_client.h"
 #include "dsm/core/tables.h"
@@ -51,7 +55,7 @@ struct PageView {
   bool home_busy = false;
 };
 
-class Coherence {
+class Coherence final : private PageRun::LockWatcher {
  public:
   // Told of a peer that breaks the protocol or does not read; called under the engine's mutex, must only note it.
   class Watcher {
@@ -64,14 +68,21 @@ class Coherence {
 
   Coherence(const NodeConfig& config, const ClusterPlan& plan, GuestMemory& memory, const ControlMemory& control,
             PeerMesh& mesh, Watcher& watcher, TraceRing& trace);
-  ~Coherence();
+  ~Coherence() override;
 
   // Start of the cluster only, on every node alike.
   void share_everywhere(PageId first, uint32_t pages);
   std::string preload_digest();
 
-  void fetch(PageId page, Access access);
-  void receive(NodeId from, const v1::PageMessage& message);  // throws HostError
+  struct Fetch {
+    PageId page;
+    Access access;
+  };
+  // What threads of this node wait for.  Messages for one peer leave together.  Throws HostError, as receive().
+  void fetch(std::span<const Fetch> fetches);
+  // A reader has come to a page that was asked for ahead of it.
+  void read_on(PageId page);
+  void receive(NodeId from, const v1::PeerFrame& frame);
   void stop();
 
   const CoherenceMetrics& metrics() const { return metrics_; }
@@ -86,8 +97,6 @@ class Coherence {
   PageView view(PageId page);
 
  private:
-  // One page's lock word while a step's actions are carried out; taken when first needed.
-  struct Held;
   struct Incoming {  // content of the message being handled
     const uint8_t* bytes = nullptr;
   };
@@ -107,34 +116,42 @@ class Coherence {
     int64_t since_ns;
   };
 
-  struct ReadStream {  // a thread that reads page after page
-    uint32_t next = UINT32_MAX;  // where it goes on
-    uint32_t ahead = 0;          // first page not asked for yet
-    uint32_t length = 0;
-  };
+  // PageRun::LockWatcher
+  std::chrono::nanoseconds lock_limit() override;
+  void on_lock_forced() override;
 
+  // Calls f() while run_ is these pages.
+  template <class F>
+  void in_run(PageId first, uint32_t count, F f);
+  // Under the mutex.  False: stopping.
+  bool receive_run(NodeId from, const v1::PageMessage& wire);
+  void handle_run(NodeId from, const WireRun& run);
+  void freeze_for_readers(const WireRun& run);
+  void handle_self_messages();
   void handle(NodeId from, const Message& message, const Incoming& incoming);
   void execute(PageId page, const Message& message, const Incoming& incoming);
   void settle();  // self messages, parked messages, eviction
   void kick(uint64_t touched);
   void check(const StepResult& result, NodeId from, const Message& message);
 
-  void carry_out(Held& held, const Action& action, const Message& message, const Incoming& incoming);
-  void send(Held& held, const Action& action);
+  // With run_ at the page.
+  void carry_out(PageId page, const Action& action, const Message& message, const Incoming& incoming);
+  void send(PageId page, const Action& action);
   void send_peer(NodeId to, const Message& message, const uint8_t* content);
-  void put_content(Held& held, const Incoming& incoming, Content content);
-  void raise(Held& held, Right right);
-  void downgrade(Held& held);
-  void keep(Held& held);
-  bool take_content(Held& held, uint8_t* to);
-  bool read_content(Held& held);
-  void note_held(Held& held);
+  void put_content(PageId page, const Incoming& incoming, Content content);
+  void raise(PageId page, Right right);
+  void downgrade(PageId page);
+  void keep(PageId page);
+  const uint8_t* take_content(PageId page);
+  const uint8_t* read_content(PageId page);
+  void note_held(PageId page);
   void note_revoked(PageId page, int64_t begun_ns);
-  void lose_right(Held& held);
+  void lose_right(PageId page);
 
   bool is_waiting(const Waiting& w) const;
   bool begin_access(PageId page, Right right);
-  void follow_stream(PageId page);
+  void read_ahead(PageId page);
+  bool ask_ahead(uint32_t first, uint32_t count);
   void evict_over_limit();
   // Steps HoldExpired if the page's hold is over (returns 0), else says when to look again.
   int64_t expire_hold(PageId page);
@@ -149,7 +166,6 @@ class Coherence {
   const NodeSwitches switches_;
   const NodeId self_;
   const uint64_t cache_pages_;
-  GuestMemory& memory_;
   const ControlMemory& control_;
   PeerMesh& mesh_;
   Watcher& watcher_;
@@ -166,8 +182,8 @@ class Coherence {
   std::vector<PageId> parked_;   // by the step under way
   bool was_reading_ = false;     // the step under way answers a read
   bool was_clean_ = false;       // the page of the step under way was never written since it was granted
-  bool scratch_valid_ = false;   // scratch_ is the content of the page of the step under way
-  PageBytes scratch_;
+  PageRun run_;
+  Joining joining_ = Joining::Allowed;  // of what is sent next
   uint64_t touched_ = 0;         // outboxes to kick: bit peer * kPeerStreams + stream
   uint32_t request_ = 0;
   struct Started {
@@ -180,8 +196,7 @@ class Coherence {
   std::deque<PageId> foreign_pages_;          // in order of arrival, for eviction
   std::vector<bool> is_listed_;               // in foreign_pages_
   std::atomic<uint64_t> foreign_held_{0};
-  std::array<ReadStream, 8> streams_;
-  size_t stream_turn_ = 0;
+  ReadStreams streams_;
   std::vector<std::pair<uint32_t, uint32_t>> preloaded_;
 
   std::condition_variable timer_wake_;

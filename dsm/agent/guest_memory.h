@@ -24,13 +24,14 @@ class GuestMemory {
   int fd() const { return fd_.get(); }
   uint64_t bytes() const { return bytes_; }
 
-  void read(PageId page, uint8_t* to) const;
-  void write(PageId page, const uint8_t* from) const;
-  // Makes the page a hole: no mapping of any process reaches its content any more.
-  void discard(PageId page) const;
+  // Each for `count` pages from `first` on.
+  void read(PageId first, uint32_t count, uint8_t* to) const;
+  void write(PageId first, uint32_t count, const uint8_t* from) const;
+  // Makes the pages holes: no mapping of any process reaches their content any more.
+  void discard(PageId first, uint32_t count) const;
   // As discard, and returns the content with every store that was made before the last mapping went: the pipe holds
-  // the page itself, not a copy.
-  void take(PageId page, uint8_t* to);
+  // the pages themselves, not copies.
+  void take(PageId first, uint32_t count, uint8_t* to);
 
  private:
   struct Pipe {
@@ -38,8 +39,10 @@ class GuestMemory {
   };
   UniqueFd fd_;
   uint64_t bytes_;
+  void take_chunk(PageId first, uint32_t count, uint8_t* to);
   std::mutex pipe_mutex_;
   Pipe pipe_;
+  uint32_t pipe_pages_ = 0;
 };
 
 }  // namespace pando::dsm

@@ -31,7 +31,8 @@ struct NodeSwitches {
   std::chrono::microseconds spin{0};
   bool batching = true;
   std::chrono::microseconds delay{0};
-  uint32_t prefetch_pages = 32;
+  uint32_t prefetch_pages = 128;
+  bool runs = true;
   bool realtime = true;
   bool direct = true;
 };

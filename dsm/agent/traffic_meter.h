@@ -17,7 +17,7 @@ class TrafficMeter {
   void count(NodeId from, const v1::PeerFrame& frame) {
     Counts& c = peers_[from.value() % kNodesMax];
     uint64_t pages = 0;
-    for (const v1::PageMessage& m : frame.pages()) pages += !m.data().empty();
+    for (const v1::PageMessage& m : frame.pages()) pages += m.data().size() >> kPageShift;
     const auto add = [](std::atomic<uint64_t>& n, uint64_t by) { n.fetch_add(by, std::memory_order_relaxed); };
     add(c.frames, 1);
     add(c.bytes, frame.ByteSizeLong());

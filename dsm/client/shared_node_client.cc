@@ -22,6 +22,9 @@ using std::chrono::nanoseconds;
 // How long a fault sleeps before it looks whether the cluster has ended.
 constexpr milliseconds kEndedCheck{200};
 
+// A reader that comes to the first page of a run gets as much of it mapped as is here.
+constexpr uint32_t kReadRunPages = 64;
+
 // What the instruction under way in this thread has asked for.
 constinit thread_local FaultStreak t_streak;
 
@@ -131,7 +134,7 @@ void SharedNodeClient::ask(PageId page, uint32_t bits, const FaultInfo& info) {
   const bool write = info.access == Access::Write;
   const uint32_t covering = write ? PageWord::kAskedWrite : PageWord::kAskedRead | PageWord::kAskedWrite;
   const bool first = !(bits & covering);
-  if (first) bits |= write ? PageWord::kAskedWrite : PageWord::kAskedRead;
+  if (first) bits = (bits & ~PageWord::kAhead) | (write ? PageWord::kAskedWrite : PageWord::kAskedRead);
   word.unlock(bits);
   // After the unlock: the agent takes the lock as soon as it sees the request.
   if (first && !request(page, info.access, info.vcpu)) return;
@@ -146,6 +149,12 @@ bool SharedNodeClient::request(PageId page, Access access, VcpuId vcpu) {
   while (requests_.push(head, {}, kEndedCheck) != RecordRing::Push::Done)
     if (control_.header().ended.load(std::memory_order_acquire)) return false;
   return true;
+}
+
+// The agent asks for the next run.  Nothing depends on it, so it is not worth waiting for.
+void SharedNodeClient::tell_ahead(uint32_t page) {
+  const PageRequest request{RequestKind::Ahead, 0, 0, page, 1, 0};
+  (void)requests_.try_push({reinterpret_cast<const uint8_t*>(&request), sizeof request}, {});
 }
 
 void SharedNodeClient::fetch_ahead(PageId page, VcpuId vcpu) {
@@ -166,13 +175,16 @@ SharedNodeClient::Installed SharedNodeClient::install(const Place& place, uint32
   PageWord& word = control_.word(place.page);
   if (access == Access::Write) bits &= ~PageWord::kClean;
   Installed result = Installed::Yes;
-  if (!(bits & PageWord::kMapped) && map_run(place, bits)) {
+  uint32_t marked = bits & PageWord::kAhead ? place.page.value() : UINT32_MAX;
+  bits &= ~PageWord::kAhead;
+  if (!(bits & PageWord::kMapped) && map_run(place, bits, marked)) {
     bits |= PageWord::kPresent | mapped_bits(protection_of(bits), place.uffd.is_own_mm());
   } else {
     result = map_one(place, bits);
   }
   if (result == Installed::Yes && (bits & PageWord::kFresh)) note_installed(place.page, bits);
   word.unlock(bits);
+  if (marked != UINT32_MAX) tell_ahead(marked);
   return result;
 }
 
@@ -204,8 +216,9 @@ void SharedNodeClient::hold_what_is_needed() {
 }
 
 // Maps the page together with its neighbours in one call.  False: nothing can be said, map it alone.
-bool SharedNodeClient::map_run(const Place& place, uint32_t bits) {
-  const Run run = lock_neighbours(place, bits);
+// marked: set to a page of the run that has kAhead, which it then has no more.
+bool SharedNodeClient::map_run(const Place& place, uint32_t bits, uint32_t& marked) {
+  const Run run = lock_neighbours(place, bits, marked == UINT32_MAX ? FaultAround::Window : FaultAround::Run);
   if (run.end - run.first < 2) return false;
   if (run.hole) allocate(run.first, run.end);
   const Uffd::Protection protection = protection_of(bits);
@@ -215,18 +228,21 @@ bool SharedNodeClient::map_run(const Place& place, uint32_t bits) {
   for (uint32_t p = run.first; p < run.end; ++p) {
     if (p == place.page.value()) continue;
     PageWord& word = control_.word(PageId(p));
+    const uint32_t before = word.peek();
+    if (before & PageWord::kAhead) marked = p;
     // A call that failed half-way may have mapped some: count all as mapped.
-    word.unlock(word.peek() | PageWord::kPresent | mapped_bits(protection, place.uffd.is_own_mm()));
+    word.unlock((before & ~PageWord::kAhead) | PageWord::kPresent | mapped_bits(protection, place.uffd.is_own_mm()));
   }
   return done;
 }
 
-SharedNodeClient::Run SharedNodeClient::lock_neighbours(const Place& place, uint32_t bits) {
+// Within the aligned window around the page; of a run that was read ahead, what follows it.
+SharedNodeClient::Run SharedNodeClient::lock_neighbours(const Place& place, uint32_t bits, FaultAround around) {
   const uint32_t self = place.page.value();
-  const uint32_t window = control_.header().fault_around_pages;
-  const uint32_t below = std::min<uint64_t>(self % window, (place.at - std::min(place.at, place.window_start)) >> kPageShift);
-  const uint32_t above = std::min<uint64_t>(window - self % window,
-                                            (std::max(place.at, place.window_end) - place.at) >> kPageShift);
+  const uint32_t window = around == FaultAround::Run ? kReadRunPages : control_.header().fault_around_pages;
+  const uint32_t inside = around == FaultAround::Run ? 0 : self % window;
+  const uint32_t below = std::min<uint64_t>(inside, (place.at - std::min(place.at, place.window_start)) >> kPageShift);
+  const uint32_t above = std::min<uint64_t>(window - inside, (std::max(place.at, place.window_end) - place.at) >> kPageShift);
   Run run{self, self + 1, !(bits & PageWord::kPresent)};
   const auto take = [&](uint32_t p) {
     PageWord& word = control_.word(PageId(p));
@@ -287,7 +303,9 @@ bool SharedNodeClient::lock_for_map(PageId page, Access access) {
   bits |= PageWord::kPresent | PageWord::kMapped | PageWord::kElsewhere;
   if (access == Access::Write) bits = (bits | PageWord::kWritable) & ~PageWord::kClean;
   if (bits & PageWord::kFresh) note_installed(page, bits);
-  word.update_locked(bits);
+  const bool marked = bits & PageWord::kAhead;
+  word.update_locked(bits & ~PageWord::kAhead);
+  if (marked) tell_ahead(page.value());
   return true;
 }
 

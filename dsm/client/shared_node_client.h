@@ -47,11 +47,12 @@ class SharedNodeClient final : public NodeClient {
     bool hole;  // some have no content yet
   };
   enum class Installed { Yes, Gone, Again };
+  enum class FaultAround { Window, Run };
 
   // All with the lock of place.page held; install() gives it back.
   Installed install(const Place& place, uint32_t bits, Access access);
-  bool map_run(const Place& place, uint32_t bits);
-  Run lock_neighbours(const Place& place, uint32_t bits);
+  bool map_run(const Place& place, uint32_t bits, uint32_t& marked);
+  Run lock_neighbours(const Place& place, uint32_t bits, FaultAround around);
   Installed map_one(const Place& place, uint32_t& bits);
   void note_installed(PageId page, uint32_t& bits);
   void begin_hold(PageId page, int64_t longer_ns);
@@ -59,6 +60,7 @@ class SharedNodeClient final : public NodeClient {
   void allocate(uint32_t first, uint32_t end) const;
   void ask(PageId page, uint32_t bits, const FaultInfo& info);
   bool request(PageId page, Access access, VcpuId vcpu);
+  void tell_ahead(uint32_t page);
   void record(PageId page, const FaultInfo& info, int64_t since_ns);
   void write_content(GuestPhys at, std::span<const uint8_t> bytes);
 

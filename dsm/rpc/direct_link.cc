@@ -20,6 +20,8 @@ constexpr size_t kLengthBytes = 4;
 constexpr size_t kFrameMax = size_t{320} << 20;  // more than an outbox lets wait
 constexpr size_t kReadBytes = 256 << 10;
 constexpr int kSocketBuffer = 4 << 20;
+constexpr size_t kLongRest = 32 << 10;  // worth being woken once for, instead of for each segment
+constexpr size_t kLowWaterMax = 512 << 10;
 
 void prepare(int fd) {
   const int one = 1, bytes = kSocketBuffer;
@@ -138,19 +140,31 @@ std::string DirectLink::read_frames(v1::PeerFrame& frame) {
     if (!broken_.empty()) return broken_;
     have -= used;
     if (have != 0 && used != 0) std::memmove(buffer.data(), buffer.data() + used, have);
+    wake_for(frame_bytes_ - std::min(frame_bytes_, have));
     if (have == buffer.size()) buffer.resize(buffer.size() * 2);  // a longer frame: bounded by kFrameMax
   }
+}
+
+// Each wake-up for a part of a long frame costs both sides more than reading it.
+void DirectLink::wake_for(size_t missing) {
+  const size_t wanted = missing >= kLongRest ? std::min(missing, kLowWaterMax) : 1;
+  if (wanted == low_water_) return;
+  const int bytes = static_cast<int>(low_water_ = wanted);
+  (void)setsockopt(fd_.get(), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
 }
 
 // Handles the whole frames at the front; returns how many bytes they were.
 size_t DirectLink::take_frames(std::span<uint8_t> bytes, v1::PeerFrame& frame) {
   size_t at = 0;
+  frame_bytes_ = 0;
   while (bytes.size() - at >= kLengthBytes) {
     uint32_t length = 0;
     std::memcpy(&length, bytes.data() + at, kLengthBytes);
     if (length > kFrameMax) broken_ = "it sent a frame that is too long";
     const size_t whole = kLengthBytes + length + opener_.tag_bytes();
+    frame_bytes_ = whole;
     if (!broken_.empty() || bytes.size() - at < whole) return at;
+    frame_bytes_ = 0;
     uint8_t* const body = bytes.data() + at + kLengthBytes;
     if (!opener_.open({body, length}, body + length)) broken_ = "it sent a frame that is not sealed as agreed";
     else if (!frame.ParseFromArray(body, static_cast<int>(length))) broken_ = "it sent a frame that is malformed";

@@ -55,6 +55,7 @@ class DirectLink final : public FrameWriter {
   void run_reading();
   std::string read_frames(v1::PeerFrame& frame);
   size_t take_frames(std::span<uint8_t> bytes, v1::PeerFrame& frame);
+  void wake_for(size_t missing);
   void run_writing();
   bool write_rest();
 
@@ -63,6 +64,8 @@ class DirectLink final : public FrameWriter {
   FrameCipher sealer_, opener_;
   UniqueFd fd_;
   std::string broken_;  // reading thread: what was wrong with a frame
+  size_t frame_bytes_ = 0;  // reading thread: of the frame that is not whole yet, if that can be known
+  size_t low_water_ = 1;    // reading thread: SO_RCVLOWAT as it is
   std::atomic<bool> ended_{false};
 
   std::mutex mutex_;

@@ -24,7 +24,7 @@
 namespace pando::dsm {
 
 inline constexpr uint64_t kControlMagic = 0x6c7274636f646e70;  // "pndoctrl"
-inline constexpr uint32_t kControlVersion = 3;
+inline constexpr uint32_t kControlVersion = 4;
 inline constexpr size_t kNodeNameMax = 16;  // with the NUL
 inline constexpr uint32_t kInstallTimeShift = 10;
 
@@ -98,6 +98,7 @@ static_assert(std::atomic<uint32_t>::is_always_lock_free && std::atomic<uint64_t
 enum class RequestKind : uint8_t {
   Fetch = 1,     // page word has the matching Asked bit
   Preloaded = 2, // pages [page, page + count) were filled with content that is the same on all nodes
+  Ahead = 3,     // a reader has come to the page, whose word had kAhead: the next run is due.  May get lost
 };
 struct PageRequest {
   RequestKind kind;

@@ -30,6 +30,7 @@ class PageWord {
   static constexpr uint32_t kAskedWrite = 1u << 9;
   static constexpr uint32_t kFresh = 1u << 10;      // granted, and the thread that asked has not mapped it yet
   static constexpr uint32_t kClean = 1u << 11;      // right Write, but not written yet: map write-protected
+  static constexpr uint32_t kAhead = 1u << 12;      // first page of a run that was asked for ahead: say when it is read
 
   static Right right_of(uint32_t bits) { return static_cast<Right>((bits & kRightMask) >> kRightShift); }
   static uint32_t with_right(uint32_t bits, Right right) {

@@ -78,7 +78,7 @@ class TestCluster {
   std::vector<AgentProcess> agents_;
 };
 
-// Path of another program of this build.
+// Path of another program of this build, or of the folder PANDO_TEST_PROGRAMS (tests/sanitize/run).
 std::string program_beside(const std::string& name);
 
 }  // namespace pando::test

@@ -52,8 +52,9 @@ void add_page_message(v1::PeerFrame& frame, std::mt19937_64& random, uint32_t pa
   m.set_right(static_cast<uint32_t>(random() % 4));
   m.set_content(static_cast<uint32_t>(random() % 5));
   m.set_clean(random() % 2);
+  if (random() % 4 == 0) m.set_count(static_cast<uint32_t>(random() % 70));
   static constexpr size_t kLengths[] = {0, 4096, 4096, 1, 4095, 100'000};
-  m.mutable_data()->resize(kLengths[random() % 6], 'z');
+  m.mutable_data()->resize(random() % 2 ? size_t{m.count()} * kPageSize : kLengths[random() % 6], 'z');
 }
 
 v1::PeerFrame random_frame(std::mt19937_64& random, uint32_t pages) {

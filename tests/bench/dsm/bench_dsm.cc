@@ -28,6 +28,7 @@ struct Options {
   bool json = false;
   uint64_t mib = 256;
   bool reads_only = false;
+  std::string only;  // one phase, printed as it was measured
   bool tls = true;
   bool pin = true;  // each node to one processor: nodes 0 and 2 to the first, 1 and 3 to the second
   v1::Switches switches;
@@ -35,9 +36,10 @@ struct Options {
 
 [[noreturn]] void usage() {
   std::fprintf(stderr,
-               "usage: bench-dsm [--json] [--mib N] [--reads-only] [--no-tls] [--unpinned] [--switches JSON]\n"
+               "usage: bench-dsm [--json] [--mib N] [--reads-only] [--no-tls] [--unpinned] [--only PHASE] [--switches JSON]\n"
                "  --mib N        read in sequence (256)\n"
                "  --reads-only   nothing but reads from a home and their legs\n"
+               "  --only         sequential, faulters or ping_pong, and a TCP stream: to look where the time goes\n"
                "  --unpinned     nodes may run on any processor (else node N on processor N modulo 2)\n"
                "  --switches     of all nodes, as in proto/node.proto: '{\"hold_us\": 50, \"batching\": false}'\n");
   std::exit(2);
@@ -52,6 +54,7 @@ Options parse(int argc, char** argv) {
     else if (word == "--no-tls") o.tls = false;
     else if (word == "--unpinned") o.pin = false;
     else if (word == "--reads-only") o.reads_only = true;
+    else if (word == "--only" && i + 1 < argc) o.only = argv[++i];
     else if (word == "--switches" && i + 1 < argc && google::protobuf::util::JsonStringToMessage(argv[++i], &o.switches).ok())
       continue;
     else
@@ -116,6 +119,7 @@ Run run_cluster(const Options& o, Phases phases, Transport transport) {
   for (int n = 0; o.pin && n < 4; ++n)
     options.launch.push_back({"taskset", "-c", std::to_string(n % 2)});
   if (phases == Phases::ReadsOnly) options.arguments.insert(options.arguments.end(), {"--short", "1"});
+  if (!o.only.empty()) options.arguments.insert(options.arguments.end(), {"--only", o.only});
   *options.spec.mutable_switches() = o.switches;
   std::optional<test::TestCertificates> certificates;
   if (transport == Transport::Tls) {
@@ -249,7 +253,26 @@ bool complete(const Run& run, Phases phases) {
   return false;
 }
 
+int measure_one(const Options& o) {
+  const double tcp_ns = median(bench::tcp_round_trips(2000));
+  const double stream = bench::tcp_stream_bytes_per_second(o.mib << 20);
+  const Run run = run_cluster(o, Phases::All, Transport::Plain);
+  std::printf("TCP round trip %.1f us, stream %.0f MiB/s\n", tcp_ns / 1e3, stream / 1048576);
+  for (const auto& [name, values] : run.results) {
+    std::printf("%s", name.c_str());
+    for (const double v : values) std::printf(" %.0f", v);
+    std::printf("\n");
+  }
+  const auto sequential = run.results.find("sequential_bytes_per_second");
+  if (sequential != run.results.end()) std::printf("sequential: %.3f x the stream\n", sequential->second.at(0) / stream);
+  const auto one = run.results.find("faulters_1_per_second"), many = run.results.find("faulters_64_per_second");
+  if (one != run.results.end() && many != run.results.end())
+    std::printf("64 faulters: %.2f x the throughput of one\n", many->second.at(0) / one->second.at(0));
+  return run.results.empty() ? 1 : 0;
+}
+
 int measure(const Options& o) {
+  if (!o.only.empty()) return measure_one(o);
   Report report(o.json);
   Baseline base;
   base.tcp_ns = median(bench::tcp_round_trips(4000));

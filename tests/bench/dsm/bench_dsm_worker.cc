@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measured side of bench-dsm: four nodes touch each other's pages in phases; every phase begins with a barrier.  The
 // node that measures appends "name p50_ns p99_ns mean_ns count" or "name value" to the file given by --out.
-// --short 1: local faults and reads from a home alone.  A line "mark NAME" asks bench-dsm to read the agents' histograms;
+// --short 1: local faults and reads from a home alone.  --only PHASE: that one.  A line "mark NAME" asks bench-dsm to read the agents' histograms;
 // it answers by making the file OUT.NAME.
 #include <fcntl.h>
 #include <unistd.h>
@@ -34,10 +34,14 @@ class Bench {
   explicit Bench(Worker& w) : w_(w) {
     for (size_t i = 0; i + 1 < w.arguments().size(); ++i)
       if (w.arguments()[i] == "--out") out_ = w.arguments()[i + 1];
+      else if (w.arguments()[i] == "--only") only_ = w.arguments()[i + 1];
   }
 
   void run() {
     w_.set_fault_around(false);
+    if (only("sequential")) return sequential();
+    if (only("faulters")) return concurrent(1), concurrent(64);
+    if (only("ping_pong")) return ping_pong();
     local_fault();
     read_from_home();
     if (w_.number("--short", 0)) return;
@@ -47,7 +51,6 @@ class Bench {
     ping_pong();
     concurrent(1);
     concurrent(64);
-    w_.set_fault_around(true);
     sequential();
     if (w_.self() == 0) mark("end");
     meet();
@@ -60,6 +63,7 @@ class Bench {
                                                 (kReservedPages + area * kSamples * kStride + i * kJump % (kSamples * kStride)) *
                                                     kPageSize);
   }
+  bool only(const char* phase) const { return only_ == phase; }
   void meet() { w_.barrier((barrier_++ % 8) * 64); }
   template <class Touch>
   void fill(int node, uint64_t area, Touch touch) {
@@ -188,6 +192,7 @@ class Bench {
     meet();
   }
   void sequential() {
+    w_.set_fault_around(true);
     const uint64_t first = kReservedPages + 9 * kSamples * kStride;
     uint8_t* base = w_.range(2) + first * kPageSize;
     if (w_.self() == 2)
@@ -215,7 +220,7 @@ class Bench {
   }
 
   Worker& w_;
-  std::string out_;
+  std::string out_, only_;
   uint64_t barrier_ = 0;
 };
 

@@ -2,6 +2,7 @@
 #include "tools/observe/hot_places.h"
 
 #include <algorithm>
+#include <set>
 
 namespace pando::observe {
 
@@ -12,6 +13,7 @@ constexpr uint64_t kPageBytes = 4096, kWordBytes = 8;
 struct PageHeat {
   Place place;
   std::map<uint64_t, Word> words;  // by offset in the page
+  std::set<uint32_t> users;        // nodes whose user code touched it
 };
 
 void add(NodeCounts& to, const v1::FaultRecord& fault) {
@@ -42,7 +44,10 @@ void add(PageHeat& page, uint32_t node, const v1::FaultRecord& fault, bool lock)
     p.first_address = std::min(p.first_address, fault.address());
     p.last_address = std::max(p.last_address, fault.address());
   }
-  if (fault.user()) p.mm = fault.mm();
+  if (fault.user()) {
+    p.mm = fault.mm();
+    page.users.insert(node);
+  }
   Word& word = page.words[fault.address() % kPageBytes / kWordBytes * kWordBytes];
   ++word.faults;
   word.lock_faults += lock;
@@ -141,6 +146,8 @@ std::vector<Place> find_hot_places(const v1::Recording& recording, const PlaceOp
     place.first_page = place.last_page = use.first;
     place.pages = 1;
     place.home = home_of(recording, use.first);
+    // A kernel that clears or copies a page for a process does not fight for it.
+    if (!heat.users.empty()) std::erase_if(place.nodes, [&](const auto& n) { return !heat.users.contains(n.first); });
     for (auto& [offset, word] : heat.words) place.words.push_back(std::move(word));
     std::ranges::stable_sort(place.words, std::ranges::greater{}, &Word::faults);
     pages.push_back(std::move(place));

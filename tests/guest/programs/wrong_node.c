@@ -12,6 +12,8 @@ static void* work(void* rounds) {
     for (size_t i = 0; i < words; i += GT_PAGE / 8) array[i]++;
     ++*(uint64_t*)rounds;
   }
+  for (size_t i = 1; i < words; i += GT_PAGE / 8) CHECK_EQ(array[i], i);
+  CHECK_EQ(array[0], *(uint64_t*)rounds);
   return NULL;
 }
 
@@ -30,7 +32,5 @@ int main(int argc, char** argv) {
   CHECK(pthread_create(&worker, NULL, work, &rounds) == 0);
   CHECK(pthread_join(worker, NULL) == 0);
   CHECK(rounds > 0);
-  for (size_t i = 1; i < words; i += GT_PAGE / 8) CHECK_EQ(array[i], i);
-  CHECK_EQ(array[0], rounds);
   return gt_ok();
 }

@@ -82,4 +82,15 @@ TEST_CASE("hot places: a page that two processes had one after the other: a plac
   CHECK(places[2].mm == 0);
 }
 
+TEST_CASE("hot places: a page that another node's kernel cleared for its process: used by one node alone") {
+  v1::Recording r = two_nodes();
+  touch(r, {0, 5, 0x60005000, 0x2000, true, 0}, 1);
+  touch(r, {1, 5, 0x400010, 0x1000}, 4);
+  const auto places = find_hot_places(r, {});
+  REQUIRE(places.size() == 1);
+  CHECK_FALSE(places[0].contended());
+  CHECK(places[0].nodes.begin()->first == 1);
+  CHECK(places[0].faults == 5);
+}
+
 TEST_CASE("hot places: an empty recording has none") { CHECK(find_hot_places({}, {}).empty()); }

@@ -131,8 +131,12 @@ std::string DirectLink::read_frames(v1::PeerFrame& frame) {
   std::vector<uint8_t> buffer(kReadBytes);
   size_t have = 0;
   for (;;) {
-    const ssize_t n = recv(fd_.get(), buffer.data() + have, buffer.size() - have, 0);
-    if (n < 0 && errno == EINTR) continue;
+    // A recv that waits would take what is there and then wait for low_water_ more bytes, which need not come: poll waits.
+    const bool rest = low_water_ > 1;
+    pollfd ready{fd_.get(), POLLIN, 0};
+    if (rest && poll(&ready, 1, -1) < 0 && errno != EINTR) return HostError("poll of its connection", errno).what();
+    const ssize_t n = recv(fd_.get(), buffer.data() + have, buffer.size() - have, rest ? MSG_DONTWAIT : 0);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) return HostError("its connection broke", errno).what();
     if (n == 0) return "it closed the connection";
     have += static_cast<size_t>(n);

@@ -5,6 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <functional>
+#include <utility>
+
 #include "tests/catch.h"
 
 namespace pando::dsm {
@@ -17,6 +20,7 @@ class Log final : public DirectHandler {
  public:
   void on_direct_up(NodeId, PeerStream, DirectLink&) override { note([this] { up_ = true; }); }
   void on_direct_frame(NodeId, PeerStream, v1::PeerFrame& frame) override {
+    if (on_frame_) on_frame_();
     note([&] { epochs_.push_back(frame.epoch()), bytes_ += frame.ByteSizeLong(); });
   }
   void on_direct_end(NodeId, PeerStream, const std::string& why) override { note([&] { end_ = why; }); }
@@ -25,6 +29,7 @@ class Log final : public DirectHandler {
     std::unique_lock lock(mutex_);
     return wake_.wait_for(lock, 10s, [&] { return condition(*this); });
   }
+  std::function<void()> on_frame_;  // in the reading thread, before the frame is noted
   bool up_ = false;
   std::vector<uint32_t> epochs_;
   size_t bytes_ = 0;
@@ -106,6 +111,35 @@ TEST_CASE("direct link: frames arrive whole and in order, in plaintext and seale
   CHECK(b_log.wait([](Log& l) { return !l.end_.empty(); }));
   CHECK(b_log.epochs_ == expected);
   CHECK(b_log.end_ == "it closed the connection");
+}
+
+TEST_CASE("direct link: a long frame that comes piece by piece arrives when its last piece has come") {
+  Ends ends = connection();
+  Log log;
+  std::atomic<int> late{0};
+  const auto link = link_over(std::move(ends.a), log, late);
+  const auto send = [&](std::string_view bytes) {
+    REQUIRE(write(ends.b.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  };
+  const auto on_the_wire = [](const v1::PeerFrame& f) {
+    const std::string body = f.SerializeAsString();
+    const auto length = static_cast<uint32_t>(body.size());
+    return std::string(reinterpret_cast<const char*>(&length), sizeof length) + body;
+  };
+  const std::string first = on_the_wire(frame(1)), second = on_the_wire(frame(2, 300 << 10));
+  constexpr size_t kBeginning = 1 << 10, kMiddle = 100 << 10;
+  // While the first frame is handled, more of the second one arrives; its rest comes when the reader waits again.
+  log.on_frame_ = [&, sent = false]() mutable {
+    if (!std::exchange(sent, true)) send(std::string_view(second).substr(kBeginning, kMiddle));
+  };
+  send(first + second.substr(0, kBeginning));
+  REQUIRE(log.wait([](Log& l) { return !l.epochs_.empty(); }));
+  for (size_t at = kBeginning + kMiddle; at < second.size(); at += kBeginning) {
+    usleep(100);
+    send(std::string_view(second).substr(at, kBeginning));
+  }
+  CHECK(log.wait([](Log& l) { return l.epochs_.size() == 2 || !l.end_.empty(); }));
+  CHECK(log.epochs_ == std::vector<uint32_t>{1, 2});
 }
 
 TEST_CASE("direct link: what is no frame ends it with a sentence") {

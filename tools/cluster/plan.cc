@@ -31,6 +31,8 @@ void set_switches(v1::Switches& out, const config::SwitchConfig& in) {
   if (in.spin) out.set_spin_us(to_us(*in.spin));
   if (in.batching) out.set_batching(*in.batching);
   if (in.direct) out.set_direct(*in.direct);
+  if (in.runs) out.set_runs(*in.runs);
+  if (in.prefetch_pages) out.set_prefetch_pages(*in.prefetch_pages);
   if (in.delay) out.set_delay_us(to_us(*in.delay));
 }
 

@@ -28,9 +28,9 @@ struct SecurityConfig {
 
 // Absent = the agent's own default.
 struct SwitchConfig {
-  std::optional<bool> exclusive_grants, migratory, adaptive_hold, batching, direct;
+  std::optional<bool> exclusive_grants, migratory, adaptive_hold, batching, direct, runs;
   std::optional<Nanoseconds> hold, spin, delay;
-  std::optional<uint32_t> fault_around_pages;
+  std::optional<uint32_t> fault_around_pages, prefetch_pages;
 };
 
 struct NodeConfig {

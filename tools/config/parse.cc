@@ -76,10 +76,12 @@ SwitchConfig read_switches(const TableReader& in) {
   out.adaptive_hold = in.maybe_on("adaptive_hold");
   out.batching = in.maybe_on("batching");
   out.direct = in.maybe_on("direct");
+  out.runs = in.maybe_on("runs");
   out.hold = in.maybe_duration("hold");
   out.spin = in.maybe_duration("spin");
   out.delay = in.maybe_duration("delay");
   out.fault_around_pages = in.maybe_count("fault_around_pages");
+  out.prefetch_pages = in.maybe_count("prefetch_pages");
   return out;
 }
 

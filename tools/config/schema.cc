@@ -66,6 +66,9 @@ constexpr KeySpec kKeys[] = {
     {"switches", "batching", Switch, Optional, "", "several messages per frame"},
     {"switches", "direct", Switch, Optional, "",
      "pages travel over TCP connections of their own; false = over gRPC, one port per node"},
+    {"switches", "runs", Switch, Optional, "", "adjacent pages travel and are handled together"},
+    {"switches", "prefetch_pages", Count, Optional, "",
+     "pages asked for ahead of a thread that reads page after page; 0 = off", 0, 256},
     {"switches", "delay", Duration, Optional, "",
      "added to every message between nodes, for experiments", 0, 1000 * kMs},
 

@@ -135,7 +135,7 @@ TEST_CASE("direct link: a long frame that comes piece by piece arrives when its 
   send(first + second.substr(0, kBeginning));
   REQUIRE(log.wait([](Log& l) { return !l.epochs_.empty(); }));
   for (size_t at = kBeginning + kMiddle; at < second.size(); at += kBeginning) {
-    usleep(100);
+    usleep(100);  // small pieces, one wake-up at most for each: the order of events does not depend on it
     send(std::string_view(second).substr(at, kBeginning));
   }
   CHECK(log.wait([](Log& l) { return l.epochs_.size() == 2 || !l.end_.empty(); }));

@@ -71,8 +71,8 @@ Machine::Machine(const Options& options, std::unique_ptr<dsm::NodeClient> client
       spaces_(*client_, stub_options(options, client_->layout())),
       memory_(*client_),
       console_(*client_),
-      shootdown_(*client_, memory_, spaces_),
       vcpus_(client_->layout().vcpu_node.size()),
+      shootdown_(*client_, memory_, spaces_, vcpus_),
       debugger_(*client_, memory_, vcpus_) {
   int index = 0;
   for (size_t i = 0; i < vcpus_.size(); ++i) {

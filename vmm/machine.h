@@ -87,8 +87,8 @@ class Machine {
   stub::AddressSpaces spaces_;  // forks its nursery: before guest RAM is mapped, before there are threads
   GuestMemory memory_;
   Console console_;
-  Shootdown shootdown_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;  // by id; nullptr for those of other nodes
+  Shootdown shootdown_;
   Debugger debugger_;
   GuestEntries entries_{};
   uint64_t kernel_entry_ = 0;

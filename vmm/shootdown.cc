@@ -18,7 +18,10 @@ namespace {
 using dsm::FabricKind;
 
 constexpr auto kAckLimit = std::chrono::seconds(30);
+constexpr auto kAckLook = std::chrono::seconds(1);
 constexpr size_t kQueuedRequestsMax = 1024;
+constexpr int kLooksBeforeSleep = 200;
+constexpr auto kLookAgain = std::chrono::microseconds(50);
 
 // First bytes of every request; an acknowledgement is the request number alone.
 struct RequestHeader {
@@ -67,10 +70,10 @@ class Shootdown::PendingCall {
   void send(FabricKind kind, std::span<const uint8_t> payload) { owner_.broadcast(nodes_, kind, payload); }
 
   void wait() {
-    const auto deadline = std::chrono::steady_clock::now() + kAckLimit;
+    // Counted in waits, not by the clock: a debugger may stop the machine meanwhile.
+    int waits = 0;
     while (const uint32_t missing = call_.missing.load(std::memory_order_acquire)) {
-      futex_wait(call_.missing, missing, std::chrono::seconds(1));
-      if (std::chrono::steady_clock::now() > deadline)
+      if (futex_wait(call_.missing, missing, kAckLook) == FutexWait::TimedOut && ++waits > kAckLimit / kAckLook)
         throw HostError("a TLB shoot-down was not acknowledged by every node of mask " +
                             std::to_string(nodes_),
                         ETIMEDOUT);
@@ -84,10 +87,12 @@ class Shootdown::PendingCall {
   Call call_;
 };
 
-Shootdown::Shootdown(dsm::NodeClient& client, GuestMemory& memory, stub::AddressSpaces& spaces)
+Shootdown::Shootdown(dsm::NodeClient& client, GuestMemory& memory, stub::AddressSpaces& spaces,
+                     const std::vector<std::unique_ptr<Vcpu>>& vcpus)
     : client_(client),
       memory_(memory),
       spaces_(spaces),
+      vcpus_(vcpus),
       worker_([this](std::stop_token stop) { serve_requests(stop); }) {}
 
 Shootdown::~Shootdown() {
@@ -110,6 +115,7 @@ long Shootdown::mm_unmap(stub::VcpuRun& run, MmId mm, GuestVirt va, uint64_t byt
   PendingCall call(*this, nodes);
   call.send(FabricKind::MmUnmap, encode({call.request(), mm.value(), va.value(), bytes}));
   const long result = spaces_.unmap(&run, mm, va, bytes);
+  await_translations(&run);
   call.wait();
   return result;
 }
@@ -122,6 +128,7 @@ long Shootdown::mm_resync(stub::VcpuRun& run, MmId mm, const pando_resync& resyn
             encode({call.request(), mm.value(), resync.from, resync.to - resync.from}, &resync,
                    resync_bytes(resync)));
   const long result = spaces_.resync(&run, mm, resync);
+  await_translations(&run);
   call.wait();
   return result;
 }
@@ -137,6 +144,27 @@ long Shootdown::kernel_unmap(uint64_t va, uint64_t bytes, uint64_t nodes) {
   const long result = memory_.unmap_vmalloc(va, bytes);
   call.wait();
   return result;
+}
+
+void Shootdown::await_translations(const stub::VcpuRun* self) const {
+  for (const auto& vcpu : vcpus_) {
+    if (!vcpu || &vcpu->run == self) continue;
+    const std::atomic_ref<pando_u32> count(vcpu->block.translations);
+    const uint32_t seen = count.load(std::memory_order_acquire);
+    if (seen % 2 == 0) continue;
+    // A copy of at most a page, or as long as that page takes to come from another node.
+    auto deadline = std::chrono::steady_clock::now() + kAckLimit;
+    for (int looks = 0; count.load(std::memory_order_acquire) == seen; ++looks) {
+      if (looks < kLooksBeforeSleep) {
+        __builtin_ia32_pause();
+        continue;
+      }
+      if (vcpu->debug.parked.load()) deadline = std::chrono::steady_clock::now() + kAckLimit;
+      if (std::chrono::steady_clock::now() > deadline)
+        throw HostError("virtual CPU " + std::to_string(vcpu->id.value()) + " does not finish a copy of user memory", ETIMEDOUT);
+      std::this_thread::sleep_for(kLookAgain);
+    }
+  }
 }
 
 void Shootdown::on_request(dsm::FabricMessage message) {
@@ -180,6 +208,7 @@ void Shootdown::serve(const dsm::FabricMessage& message) {
     case FabricKind::MmUnmap:
       if (valid_user_range(GuestVirt(header.start), header.bytes))
         spaces_.unmap(nullptr, mm, GuestVirt(header.start), header.bytes);
+      await_translations(nullptr);
       break;
     case FabricKind::MmResync: {
       pando_resync resync{};
@@ -188,6 +217,7 @@ void Shootdown::serve(const dsm::FabricMessage& message) {
       std::memcpy(&resync, message.payload.data() + sizeof header, bytes);
       if (resync.count > PANDO_RESYNC_MAX || resync_bytes(resync) != bytes) return;
       spaces_.resync(nullptr, mm, resync);
+      await_translations(nullptr);
       break;
     }
     case FabricKind::MmFree: spaces_.free(nullptr, mm); break;

@@ -66,6 +66,7 @@ struct alignas(64) Vcpu {
 };
 
 static_assert(offsetof(pando_vcpu_block, irq_on) == PANDO_VB_IRQ_ON);
+static_assert(offsetof(pando_vcpu_block, translations) == PANDO_VB_TRANSLATIONS);
 static_assert(offsetof(pando_vcpu_block, pending) == PANDO_VB_PENDING);
 static_assert(offsetof(pando_vcpu_block, host_sp) == PANDO_VB_HOST_SP);
 static_assert(offsetof(pando_vcpu_block, hypercall) == PANDO_VB_HYPERCALL);

@@ -42,6 +42,8 @@ bool in_guest(const GuestMemory& memory, const Vcpu& vcpu, const ucontext_t* con
   return memory.contains_virtual(rsp_of(context)) || rip_of(context) == vcpu.entry;
 }
 
+bool in_translation(const Vcpu& vcpu) { return vcpu.block.translations % 2 != 0; }
+
 }  // namespace
 
 void arm_trap_flag(VcpuDebug& debug) {
@@ -94,10 +96,10 @@ void Debugger::hit(Vcpu& vcpu, DebugStop stop) {
 void Debugger::on_attention(Vcpu& vcpu, ucontext_t* context) {
   VcpuDebug& d = vcpu.debug;
   if (!d.want.load() || d.stepping) return;
-  if (in_guest(memory_, vcpu, context))
+  if (in_guest(memory_, vcpu, context) && !in_translation(vcpu))
     park_in_kernel(vcpu, context);
   else if (!d.in_hypercall)
-    set_flag(d, context);  // between guest and hypercall, a few instructions: trap when the guest's stack is back
+    set_flag(d, context);  // between guest and hypercall, or in a copy of user memory, which shoot-downs wait for
 }
 
 bool Debugger::on_trap(Vcpu& vcpu, ucontext_t* context) {
@@ -129,10 +131,10 @@ bool Debugger::on_step_trap(Vcpu& vcpu, ucontext_t* context) {
       *reinterpret_cast<uint64_t*>(rsp_of(context)) &= ~uint64_t{kTrapFlag};
     hit(vcpu, DebugStop::Step);
   }
-  if (d.want.load())
-    park_in_kernel(vcpu, context);
-  else
+  if (!d.want.load())
     clear_flag(d, context);  // resumed before it got here
+  else if (d.hit.load() != 0 || !in_translation(vcpu))
+    park_in_kernel(vcpu, context);
   return true;
 }
 

@@ -109,8 +109,8 @@ void forget_libc() {
 }
 
 // Where the filter waits for the boot code: behind the report.
-sock_fprog* place_filter() {
-  const std::vector<sock_filter> filter = make_stub_filter();
+sock_fprog* place_filter(Populate populate) {
+  const std::vector<sock_filter> filter = make_stub_filter(populate);
   auto* program = reinterpret_cast<sock_fprog*>(STUB_REPORT + sizeof(stub_report));
   auto* code = reinterpret_cast<sock_filter*>(program + 1);
   std::memcpy(code, filter.data(), filter.size() * sizeof(sock_filter));
@@ -156,7 +156,7 @@ void be_born(const BirthPlan& plan) {
   syscall(SYS_close_range, STUB_FD_PIPE + 1, ~0U, 0);
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(STUB_FD_PIPE, BirthStep::NoNewPrivileges);
   set_signals();
-  const sock_fprog* program = place_filter();
+  const sock_fprog* program = place_filter(plan.populate);
   forget_libc();
   jump_to_boot(program);
 }

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "vmm/stub/stub_filter.h"
+
 namespace pando::stub {
 
 enum class BirthStep : uint32_t {
@@ -31,6 +33,7 @@ struct BirthPlan {
   int ram;
   int code;
   int memory;
+  Populate populate;
 };
 
 // Sends {pidfd, uffd, pipe} over the socket, builds the address space of a stub, sets the filter, and runs into the

@@ -69,7 +69,7 @@ void keep_only(std::span<int> fds) {
 }
 
 // The nursery's life.  Ends with the VMM (PR_SET_PDEATHSIG, or end of file on the socket).
-[[noreturn]] void nursery_main(int socket, int ram, int code) {
+[[noreturn]] void nursery_main(int socket, int ram, int code, Populate populate) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
@@ -85,7 +85,7 @@ void keep_only(std::span<int> fds) {
     std::array<UniqueFd, 1> memory;
     if (receive_message(socket_fd, &report, sizeof report, memory) != Received::Message) _exit(0);
     const pid_t pid = fork();
-    if (pid == 0) be_born({nursery, socket_fd, ram_fd, code_fd, memory[0].get()});
+    if (pid == 0) be_born({nursery, socket_fd, ram_fd, code_fd, memory[0].get(), populate});
     if (pid > 0) continue;
     report = {BirthStep::Fork, errno};
     send_message(socket_fd, &report, sizeof report, {});
@@ -109,7 +109,7 @@ void watch_child(void (*handler)(int)) {
 
 }  // namespace
 
-Nursery::Nursery(int ram_fd) {
+Nursery::Nursery(int ram_fd, Populate populate) {
   const UniqueFd code = make_code_file();
   int pair[2];
   check_errno(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), "socketpair");
@@ -120,7 +120,7 @@ Nursery::Nursery(int ram_fd) {
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != vmm) _exit(0);
-    nursery_main(other.get(), ram_fd, code.get());
+    nursery_main(other.get(), ram_fd, code.get(), populate);
   }
   pidfd_.reset(static_cast<int>(check_errno(syscall(SYS_pidfd_open, pid_, 0), "pidfd_open")));
   watch_child(on_child_end);

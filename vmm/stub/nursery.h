@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "base/unique_fd.h"
+#include "vmm/stub/stub_filter.h"
 
 namespace pando::stub {
 
@@ -26,7 +27,7 @@ struct NewStub {
 
 class Nursery {
  public:
-  explicit Nursery(int ram_fd);
+  Nursery(int ram_fd, Populate populate);
   ~Nursery();
   Nursery(const Nursery&) = delete;
   Nursery& operator=(const Nursery&) = delete;

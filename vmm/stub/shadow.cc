@@ -113,6 +113,11 @@ Shadow::Revokes Shadow::clear() {
   return had ? Revokes::Yes : Revokes::No;
 }
 
+void Shadow::drop_all() {
+  clear();
+  drop_all_ = true;
+}
+
 void Shadow::forget(uint64_t va) {
   const uint64_t at = page_floor(va);
   for_pages(at, at + kPageSize, [&](uint64_t, const Entry&, Entry& have) { have = 0; });
@@ -158,7 +163,8 @@ void Shadow::merge_dirty() {
 // Joins neighbouring pages that need the same command.
 class Shadow::BatchWriter {
  public:
-  BatchWriter(std::span<stub_command> out, std::vector<Run>& runs) : out_(out), runs_(runs) {}
+  BatchWriter(std::span<stub_command> out, std::vector<Run>& runs, Populate populate)
+      : out_(out), runs_(runs), flags_(MAP_SHARED | MAP_FIXED | (populate == Populate::Yes ? MAP_POPULATE : 0)) {}
 
   // False: no room; the page was not taken.
   bool page(uint64_t va, Entry want, Entry have) {
@@ -203,7 +209,7 @@ class Shadow::BatchWriter {
       case Kind::Unmap: emit(SYS_munmap, {start_, bytes_}); break;
       case Kind::Protect: emit(SYS_mprotect, {start_, bytes_, prot_of(first_)}); break;
       case Kind::Map:
-        emit(SYS_mmap, {start_, bytes_, prot_of(first_), MAP_SHARED | MAP_FIXED, STUB_FD_RAM, gpa_of(first_)});
+        emit(SYS_mmap, {start_, bytes_, prot_of(first_), flags_, STUB_FD_RAM, gpa_of(first_)});
         runs_.push_back({start_, gpa_of(first_), bytes_, prot_of(first_)});
         reserved_ += 2;
         break;
@@ -213,14 +219,15 @@ class Shadow::BatchWriter {
 
   std::span<stub_command> out_;
   std::vector<Run>& runs_;
+  const uint64_t flags_;
   size_t used_ = 0, reserved_ = 0;
   Kind kind_ = Kind::Map;
   uint64_t start_ = 0, bytes_ = 0;
   Entry first_ = 0;
 };
 
-Shadow::Batch Shadow::take(std::span<stub_command> out, std::vector<Run>& runs) {
-  BatchWriter writer(out, runs);
+Shadow::Batch Shadow::take(std::span<stub_command> out, std::vector<Run>& runs, Populate populate) {
+  BatchWriter writer(out, runs, populate);
   if (drop_all_) writer.drop_all();
   drop_all_ = false;
   merge_dirty();

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "guest_abi/hypercall.h"
+#include "vmm/stub/stub_filter.h"
 #include "vmm/stub/stub_layout.h"
 
 namespace pando::stub {
@@ -32,6 +33,8 @@ class Shadow {
   Revokes resync(uint64_t from, uint64_t to, std::span<const pando_resync_entry> entries);
   // Drops everything.
   Revokes clear();
+  // The same, for a stub that may have anything mapped.
+  void drop_all();
   // The stub has turned out not to have this page: what should be there is mapped anew.
   void forget(uint64_t va);
 
@@ -54,8 +57,8 @@ class Shadow {
     bool more = false;  // did not fit: another batch is needed before user code may run
   };
   // Writes mmap, munmap and mprotect commands and appends the mapped runs, for each of which the caller may write two
-  // more commands: all together at most `capacity`.
-  Batch take(std::span<stub_command> out, std::vector<Run>& runs);
+  // more commands: all together at most `capacity`.  Populate: the mappings are made with all their pages present.
+  Batch take(std::span<stub_command> out, std::vector<Run>& runs, Populate populate = Populate::No);
 
  private:
   static constexpr uint64_t kLeafShift = 21, kLeafPages = 512;

@@ -41,8 +41,9 @@ std::vector<std::shared_ptr<Stub>> Space::stubs() {
 }
 
 StubTable::StubTable(dsm::NodeClient& client, const Options& options, Counters& counters)
-    : nursery_(client.ram_fd()),
-      shared_{client, options.install, counters},
+    : populate_(client.layout().solo() && options.install == Install::Eager ? Populate::Yes : Populate::No),
+      nursery_(client.ram_fd(), populate_),
+      shared_{client, options.install, populate_, counters},
       stubs_max_(std::max(options.stubs_max, options.vcpus)),
       unresponsive_ns_(int64_t{options.unresponsive_ms} * 1'000'000),
       fsgsbase_((getauxval(AT_HWCAP2) & kHwcap2Fsgsbase) != 0) {
@@ -108,8 +109,9 @@ std::shared_ptr<Stub> StubTable::take_free() {
   const std::lock_guard lock(mutex_);
   std::erase_if(free_, [](const auto& s) { return s->dead(); });
   if (free_.empty()) return nullptr;
-  std::shared_ptr<Stub> stub = std::move(free_.back());
-  free_.pop_back();
+  // The one that has been free for longest has dropped its old mappings by now.
+  std::shared_ptr<Stub> stub = std::move(free_.front());
+  free_.erase(free_.begin());
   return stub;
 }
 

@@ -58,6 +58,7 @@ class StubTable {
   void add_free(std::shared_ptr<Stub> stub);
   void watch();
 
+  const Populate populate_;  // alone, no page ever leaves
   Nursery nursery_;
   StubShared shared_;
   const int stubs_max_;

@@ -8,6 +8,7 @@
 #include <asm/prctl.h>
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -60,9 +61,35 @@ void Stub::prove_locked() {
   if (stop_ == Stop::Died) dead_.store(true, std::memory_order_release);
 }
 
+void Stub::leave_space_locked() {
+  prove_locked();  // its pages go to others soon
+  shadow_.clear();
+  mm_ = MmId{};
+  if (dead()) return;
+  runs_.clear();
+  const Shadow::Batch batch = shadow_.take({process_.commands(), STUB_COMMANDS_MAX}, runs_);
+  if (batch.commands == 0) return;
+  count(shared_.counters.commands, batch.commands);
+  process_.go({.commands = batch.commands, .after = STUB_STOP, .spin = 0});
+  clearing_ = true;
+}
+
+void Stub::finish_clearing_locked() {
+  if (!std::exchange(clearing_, false)) return;
+  kicked_ns_.store(now_ns(), std::memory_order_relaxed);  // for the watchdog
+  stop_ = process_.wait_stop(kBatchRounds);
+  kicked_ns_.store(0, std::memory_order_relaxed);
+  process_.void_commands();
+  if (stop_ == Stop::Died) return;
+  stop_ = Stop::Proven;  // it was proven before, and no user code has run since
+  // A signal: a kick came late, and the commands may not have been carried out.
+  if (process_.report().signal != 0) shadow_.drop_all();
+}
+
 bool Stub::assign(MmId mm, const FrameLayout& layout) {
   const std::lock_guard lock(mutex_);
   CHECK(mm_ == MmId{} && !owned_);
+  finish_clearing_locked();
   // The former program may only have claimed that it stopped.
   prove_locked();
   if (dead()) return false;
@@ -91,9 +118,7 @@ Stub::Detach Stub::detach(MmId mm, WhenOwned when_owned) {
     if (when_owned == WhenOwned::AtRelease) detach_on_release_ = true;
     return Detach::Owned;
   }
-  prove_locked();  // its pages go to others soon
-  shadow_.clear();
-  mm_ = MmId{};
+  leave_space_locked();
   return Detach::Done;
 }
 
@@ -156,9 +181,7 @@ bool Stub::release() {
   owned_ = false;
   if (!detach_on_release_) return true;
   detach_on_release_ = false;
-  prove_locked();
-  shadow_.clear();
-  mm_ = MmId{};
+  leave_space_locked();
   return false;
 }
 
@@ -261,11 +284,12 @@ uint32_t Stub::prepare_locked() {
 uint32_t Stub::write_batch(bool& more) {
   runs_.clear();
   uint32_t used = write_bases(0);
-  const Shadow::Batch batch = shadow_.take({process_.commands() + used, STUB_COMMANDS_MAX - used}, runs_);
+  const Shadow::Batch batch =
+      shadow_.take({process_.commands() + used, STUB_COMMANDS_MAX - used}, runs_, shared_.populate);
   used += batch.commands;
   more = batch.more;
   used = write_registrations(used);
-  if (shared_.install == Install::Eager) used = write_installs(used);
+  if (shared_.install == Install::Eager && shared_.populate == Populate::No) used = write_installs(used);
   if (used != 0) count(shared_.counters.commands, used);
   return used;
 }
@@ -294,13 +318,6 @@ uint32_t Stub::write_registrations(uint32_t used) {
 
 uint32_t Stub::write_installs(uint32_t used) {
   stub_command* commands = process_.commands();
-  if (shared_.client.layout().solo()) {
-    // Alone, a page never leaves.  What was never written is a hole; its first access faults.
-    for (const Shadow::Run& run : runs_) {
-      write_ioctl(commands[used++], UFFDIO_CONTINUE, {run.va, run.bytes, 0}, STUB_MAY_FAIL);
-    }
-    return used;
-  }
   // Pages are locked in ascending order, over all runs.
   std::sort(runs_.begin(), runs_.end(), [](const auto& a, const auto& b) { return a.gpa < b.gpa; });
   for (const Shadow::Run& run : runs_) {

@@ -23,6 +23,7 @@ namespace pando::stub {
 struct StubShared {
   dsm::NodeClient& client;
   Install install;
+  Populate populate;  // Yes: mappings are made with their pages present, and need no install
   Counters& counters;  // shared by threads: count()
 };
 
@@ -40,7 +41,7 @@ class Stub {
   Stub(NewStub born, const StubShared& shared);
 
   // --- any thread ---
-  // A free stub becomes mm's; false when the process has died.
+  // A free stub becomes mm's, as soon as it has dropped what it had; false when the process has died.
   bool assign(MmId mm, const FrameLayout& layout);
   // Takes the stub from its address space; false: it is owned (then release() does it) or serves another one.
   enum class Detach : uint8_t { Done, Owned, NotMine };
@@ -87,6 +88,9 @@ class Stub {
 
  private:
   void prove_locked();
+  // The stub becomes free, and drops its mappings while others go on; finish_clearing_locked() waits for that.
+  void leave_space_locked();
+  void finish_clearing_locked();
   void stopped_locked(Stop stop);
   // Writes the next batch; all but the last are executed here.  Commands in the last one.
   uint32_t prepare_locked();
@@ -104,6 +108,7 @@ class Stub {
   std::condition_variable parked_;
   MmId mm_{};  // 0: free
   bool owned_ = false, in_user_ = false, detach_on_release_ = false;
+  bool clearing_ = false;  // free, and its process is still dropping mappings
   Stop stop_ = Stop::Proven;  // by its birth
   uint64_t stops_ = 0;
   int awaiting_ = 0;

@@ -131,11 +131,15 @@ void ioctl_rules(FilterWriter& w) {
   w.demand(2, STUB_REPORT + REPORT_PAYLOAD);
 }
 
-void mapping_rules(FilterWriter& w) {
+void mapping_rules(FilterWriter& w, Populate populate) {
+  constexpr uint32_t kShared = MAP_SHARED | MAP_FIXED;
   w.at(stub_after_mmap, SYS_mmap, [&] {
     w.demand_user_range(0, 1);
     w.demand_protection(2);
-    w.demand(3, MAP_SHARED | MAP_FIXED);
+    w.load_high(3);
+    w.demand_loaded(0);
+    w.load_low(3);
+    w.demand_loaded_either(kShared, populate == Populate::Yes ? kShared | MAP_POPULATE : kShared);
     w.demand(4, STUB_FD_RAM);
   });
   w.at(stub_after_mprotect, SYS_mprotect, [&] {
@@ -148,7 +152,7 @@ void mapping_rules(FilterWriter& w) {
 
 }  // namespace
 
-std::vector<sock_filter> make_stub_filter() {
+std::vector<sock_filter> make_stub_filter(Populate populate) {
   FilterWriter w;
   outside_is_guest(w);
   w.at(stub_after_sigreturn, SYS_rt_sigreturn, [] {});
@@ -159,7 +163,7 @@ std::vector<sock_filter> make_stub_filter() {
   });
   w.at(stub_after_prove, SYS_write, [&] { write_to_pipe(w, STUB_REPORT + REPORT_PROOF); });
   w.at(stub_after_done, SYS_write, [&] { write_to_pipe(w, STUB_CONTROL + CONTROL_DONE); });
-  mapping_rules(w);
+  mapping_rules(w, populate);
   w.at(stub_after_arch_prctl, SYS_arch_prctl, [&] {
     w.load_high(0);
     w.demand_loaded(0);

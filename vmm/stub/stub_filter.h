@@ -9,10 +9,15 @@
 
 #include <linux/filter.h>
 
+#include <cstdint>
 #include <vector>
 
 namespace pando::stub {
 
-std::vector<sock_filter> make_stub_filter();
+// Whether mappings may be made with their pages present (MAP_POPULATE).  Only where no page of guest RAM can belong to
+// another node: populating makes pages that the node's agent knows nothing of.
+enum class Populate : uint8_t { No, Yes };
+
+std::vector<sock_filter> make_stub_filter(Populate populate);
 
 }  // namespace pando::stub

@@ -6,12 +6,12 @@
  * is linked into that range, below 2 GiB, and loaded identically on every node, like the pages from PANDO_BOOT_GPA
  * up to PANDO_KERNEL_GPA (boot info and command line).
  *
- * History: version 1, first.
+ * History: version 1, first; 2: vcpu_block.translations.
  */
 #ifndef GUEST_ABI_LAYOUT_H
 #define GUEST_ABI_LAYOUT_H
 
-#define PANDO_ABI_VERSION	1
+#define PANDO_ABI_VERSION	2
 
 #define PANDO_RAM_BASE		0x60000000	/* direct map of guest RAM */
 #define PANDO_BOOT_GPA		0x00001000	/* struct pando_boot, up to 4 pages */

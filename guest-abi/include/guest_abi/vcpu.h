@@ -7,6 +7,9 @@
  *
  *   off  size  who  field
  *     0     1  GV   irq_on: 1 = interrupts may be delivered (EFLAGS.IF of the virtual CPU)
+ *     4     4  G    translations: odd while the guest kernel uses a translation of a user address, as a TLB entry would
+ *                 be used; even otherwise.  A shoot-down is done (MM_UNMAP, MM_RESYNC) only when every vCPU it calls,
+ *                 other than the caller, has been seen outside the section that it was in
  *     8     8  GV   pending: bit per vector, set by the VMM, taken by the guest with xchg
  *    16     8  V    host_sp: stack on which hypercalls run
  *    24     8  V    hypercall: address of the hypercall entry (a host address: never store it in guest RAM)
@@ -15,12 +18,13 @@
  *    48     8  G    percpu_offset
  *    56     8  V    self: address of this block (for the VMM alone)
  *
- * History: version 1, first.
+ * History: version 1, first; 2: translations.
  */
 #ifndef GUEST_ABI_VCPU_H
 #define GUEST_ABI_VCPU_H
 
 #define PANDO_VB_IRQ_ON		0
+#define PANDO_VB_TRANSLATIONS	4
 #define PANDO_VB_PENDING	8
 #define PANDO_VB_HOST_SP	16
 #define PANDO_VB_HYPERCALL	24
@@ -63,7 +67,8 @@ typedef __u64 pando_u64;
 
 struct pando_vcpu_block {
 	pando_u8 irq_on;
-	pando_u8 reserved[7];
+	pando_u8 reserved[3];
+	pando_u32 translations;
 	pando_u64 pending;
 	pando_u64 host_sp;
 	pando_u64 hypercall;

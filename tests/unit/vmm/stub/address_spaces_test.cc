@@ -96,8 +96,9 @@ TEST_CASE("stub: a malformed FPU image: becomes a valid one instead of killing t
 
 TEST_CASE("stub: a page that this node does not have: is fetched without the guest's help") {
   const Install install = GENERATE(Install::Eager, Install::OnFault);
-  Guest g({.install = install});
+  Guest g({.install = install}, 2);
   TestCpu cpu;
+  g.node.absent = {page_of(GuestPhys(kDataGpa))};
   g.code(load_then_call_start, load_then_call_end);
   g.regs.bx = kData + 8;
   g.map(cpu, kMm, kCode, g.code_gpa, kPageSize, 5);
@@ -112,6 +113,18 @@ TEST_CASE("stub: a page that this node does not have: is fetched without the gue
   CHECK(g.node.last_info.mm == kMm);
   CHECK(g.node.last_info.user);
   CHECK(g.node.windows_are_sane);
+}
+
+TEST_CASE("stub: a page that nobody wrote, on a node that is alone: is there with its mapping") {
+  Guest g;
+  TestCpu cpu;
+  g.code(load_then_call_start, load_then_call_end);
+  g.regs.bx = kData;
+  REQUIRE(g.run_with_code(cpu) == PANDO_EXIT_FAULT);
+  const int before = g.node.faults;
+  g.map(cpu, kMm, kData, kDataGpa);
+  REQUIRE(g.run(cpu) == PANDO_EXIT_SYSCALL);
+  CHECK(g.node.faults == before);
 }
 
 TEST_CASE("stub: a page that is here, eager: is installed with its mapping") {

@@ -4,90 +4,122 @@
 #include <linux/futex.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/stringify.h>
 #include <linux/uaccess.h>
 #include <asm/futex.h>
+#include <guest_abi/vcpu.h>
 
 /*
- * Walks current->mm and returns the locked entry for addr, ready for the access
- * (present, young; writable and dirty for a write), or NULL with nothing held.
+ * User memory is reached through the direct map, after a look at current's page tables.  No lock is held meanwhile: the
+ * locks of page tables lie in the struct page array, 64 to a page, and nodes that share such a page would take turns in
+ * it.  What stands in for the lock is what a processor has: a translation in use.  From begin to end the count in the
+ * vCPU block is odd, and a TLB flush is done only when every vCPU that it calls has left the section it was in (see
+ * guest_abi/vcpu.h), so the page stays what it was until then.  Interrupts are off: a section is short and not nested.
  */
-static pte_t *user_pte_lock(unsigned long addr, bool write, spinlock_t **ptl)
+static __always_inline void translation_begin(void)
 {
-	struct mm_struct *mm = current->mm;
-	unsigned int tries = 0;
-	unsigned long flags;
-	pgd_t *pgd;
-	p4d_t *p4d;
+	/* locked: the entry is read after the count is seen */
+	asm volatile("lock incl %%gs:" __stringify(PANDO_VB_TRANSLATIONS) ::: "memory", "cc");
+}
+
+static __always_inline void translation_end(void)
+{
+	asm volatile("incl %%gs:" __stringify(PANDO_VB_TRANSLATIONS) ::: "memory", "cc");
+}
+
+/* The last-level entry's place, or NULL.  Interrupts are off: tables do not go away (they are freed by RCU). */
+static pte_t *find_pte(struct mm_struct *mm, unsigned long addr, pmd_t **pmd)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d = p4d_offset(pgd, addr);
 	pud_t *pud;
-	pmd_t *pmd;
-	pte_t *p;
+
+	if (!p4d_present(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	if (!pud_present(*pud))
+		return NULL;
+	*pmd = pmd_offset(pud, addr);
+	if (!pmd_present(**pmd))
+		return NULL;
+	return pte_offset_map(*pmd, addr);
+}
+
+/* As the processor does: accessed, for a write also dirty.  Under the lock, because others change entries under it. */
+static void mark_entry(struct mm_struct *mm, pmd_t *pmd, unsigned long addr, unsigned long want,
+		       unsigned long marks)
+{
+	spinlock_t *ptl;
+	pte_t *p = pte_offset_map_lock(mm, pmd, addr, &ptl);
+
+	if (!p)
+		return;
+	if ((pte_val(ptep_get(p)) & want) == want)
+		set_pte(p, __pte(pte_val(ptep_get(p)) | marks));
+	pte_unmap_unlock(p, ptl);
+}
+
+/*
+ * Where the kernel finds the byte at addr of current's memory, good for the access until user_byte_end(); or NULL with
+ * nothing to end.
+ */
+static void *user_byte_begin(unsigned long addr, bool write, unsigned long *flags)
+{
+	unsigned long want = _PAGE_PRESENT | _PAGE_USER | (write ? _PAGE_RW : 0);
+	unsigned long marks = _PAGE_ACCESSED | (write ? _PAGE_DIRTY : 0);
+	struct mm_struct *mm = current->mm;
+	unsigned int faults = 0;
 
 	if (unlikely(!mm || addr >= TASK_SIZE))
 		return NULL;
-again:
-	rcu_read_lock();
-	local_irq_save(flags);		/* page table pages stay until we enable */
-	pgd = pgd_offset(mm, addr);
-	p4d = p4d_offset(pgd, addr);
-	if (!p4d_present(*p4d))
-		goto miss;
-	pud = pud_offset(p4d, addr);
-	if (!pud_present(*pud))
-		goto miss;
-	pmd = pmd_offset(pud, addr);
-	if (!pmd_present(*pmd))
-		goto miss;
-	p = pte_offset_map_lock(mm, pmd, addr, ptl);
-	if (p) {
-		pte_t pte = ptep_get(p);
-		unsigned long want = _PAGE_PRESENT | _PAGE_USER;
+	for (;;) {
+		pmd_t *pmd = NULL;
+		pte_t pte, *p;
 
-		if (write)
-			want |= _PAGE_RW;
-		if ((pte_val(pte) & want) == want) {
-			pte_t marked = pte_mkyoung(pte);
-
-			if (write)
-				marked = pte_mkdirty(marked);
-			/* not for nothing: other nodes may have a copy of the table */
-			if (pte_val(marked) != pte_val(pte))
-				set_pte(p, marked);
-			local_irq_restore(flags);
+		local_irq_save(*flags);
+		rcu_read_lock();
+		translation_begin();
+		p = find_pte(mm, addr, &pmd);
+		pte = p ? ptep_get_lockless(p) : __pte(0);
+		if (p)
+			pte_unmap(p);
+		if (likely((pte_val(pte) & (want | marks)) == (want | marks))) {
 			rcu_read_unlock();
-			return p;
+			return pfn_to_virt(pte_pfn(pte)) + (addr & ~PAGE_MASK);
 		}
-		pte_unmap_unlock(p, *ptl);
-	}
-miss:
-	local_irq_restore(flags);
-	rcu_read_unlock();
-	if (faulthandler_disabled() || tries++ > 3)
-		return NULL;
-	mmap_read_lock(mm);
-	if (fixup_user_fault(mm, addr, write ? FAULT_FLAG_WRITE : 0, NULL)) {
+		translation_end();
+		if ((pte_val(pte) & want) == want)
+			mark_entry(mm, pmd, addr, want, marks);
+		rcu_read_unlock();
+		local_irq_restore(*flags);
+		if ((pte_val(pte) & want) == want)
+			continue;
+		if (faulthandler_disabled() || faults++ > 3)
+			return NULL;
+		mmap_read_lock(mm);
+		if (fixup_user_fault(mm, addr, write ? FAULT_FLAG_WRITE : 0, NULL)) {
+			mmap_read_unlock(mm);
+			return NULL;
+		}
 		mmap_read_unlock(mm);
-		return NULL;
 	}
-	mmap_read_unlock(mm);
-	goto again;
 }
 
-static __always_inline void *user_ptr(pte_t *p, unsigned long addr)
+static __always_inline void user_byte_end(unsigned long flags)
 {
-	return pfn_to_virt(pte_pfn(*p)) + (addr & ~PAGE_MASK);
+	translation_end();
+	local_irq_restore(flags);
 }
 
 #define EACH_PAGE(uaddr, n, write, body)				\
 	while (n) {							\
 		unsigned long len = min(n, PAGE_SIZE - (uaddr & ~PAGE_MASK)); \
-		spinlock_t *ptl;					\
-		pte_t *p = user_pte_lock(uaddr, write, &ptl);		\
-		void *k;						\
-		if (!p)							\
+		unsigned long flags;					\
+		void *k = user_byte_begin(uaddr, write, &flags);	\
+		if (!k)							\
 			break;						\
-		k = user_ptr(p, uaddr);					\
 		body;							\
-		pte_unmap_unlock(p, ptl);				\
+		user_byte_end(flags);					\
 		uaddr += len;						\
 		n -= len;						\
 	}
@@ -134,7 +166,7 @@ long strncpy_from_user(char *dst, const char __user *src, long count)
 		done += l;
 		if (l < len) {
 			dst[done] = 0;
-			pte_unmap_unlock(p, ptl);
+			user_byte_end(flags);
 			return done;
 		}
 	}));
@@ -153,7 +185,7 @@ long strnlen_user(const char __user *s, long count)
 
 		done += l;
 		if (l < len) {
-			pte_unmap_unlock(p, ptl);
+			user_byte_end(flags);
 			return done + 1;
 		}
 	}));
@@ -163,16 +195,14 @@ EXPORT_SYMBOL(strnlen_user);
 
 int arch_futex_atomic_op_inuser(int op, u32 arg, int *oval, u32 __user *uaddr)
 {
-	spinlock_t *ptl;
-	pte_t *p;
+	unsigned long flags;
 	u32 *k, old, new;
 
 	if (!access_ok(uaddr, 4))
 		return -EFAULT;
-	p = user_pte_lock((unsigned long)uaddr, true, &ptl);
-	if (!p)
+	k = user_byte_begin((unsigned long)uaddr, true, &flags);
+	if (!k)
 		return -EFAULT;
-	k = user_ptr(p, (unsigned long)uaddr);
 	old = READ_ONCE(*k);
 	do {
 		switch (op) {
@@ -182,26 +212,26 @@ int arch_futex_atomic_op_inuser(int op, u32 arg, int *oval, u32 __user *uaddr)
 		case FUTEX_OP_ANDN: new = old & ~arg; break;
 		case FUTEX_OP_XOR: new = old ^ arg; break;
 		default:
-			pte_unmap_unlock(p, ptl);
+			user_byte_end(flags);
 			return -ENOSYS;
 		}
 	} while (!try_cmpxchg(k, &old, new));
-	pte_unmap_unlock(p, ptl);
+	user_byte_end(flags);
 	*oval = old;
 	return 0;
 }
 
 int futex_atomic_cmpxchg_inatomic(u32 *uval, u32 __user *uaddr, u32 oldval, u32 newval)
 {
-	spinlock_t *ptl;
-	pte_t *p;
+	unsigned long flags;
+	u32 *k;
 
 	if (!access_ok(uaddr, 4))
 		return -EFAULT;
-	p = user_pte_lock((unsigned long)uaddr, true, &ptl);
-	if (!p)
+	k = user_byte_begin((unsigned long)uaddr, true, &flags);
+	if (!k)
 		return -EFAULT;
-	*uval = cmpxchg((u32 *)user_ptr(p, (unsigned long)uaddr), oldval, newval);
-	pte_unmap_unlock(p, ptl);
+	*uval = cmpxchg(k, oldval, newval);
+	user_byte_end(flags);
 	return 0;
 }

@@ -64,7 +64,7 @@ void Shadow::for_pages(uint64_t from, uint64_t to, F f) {
 }
 
 void Shadow::map(uint64_t va, uint64_t gpa, uint64_t bytes, unsigned prot) {
-  if (leaves_.size() >= kLeavesMax) clear();
+  if (leaves_.size() >= kLeavesMax) drop_all();
   for (uint64_t offset = 0; offset < bytes; offset += kPageSize) {
     const uint64_t at = va + offset;
     Leaf& leaf = leaf_at(at);
@@ -104,18 +104,18 @@ Shadow::Revokes Shadow::resync(uint64_t from, uint64_t to, std::span<const pando
 }
 
 Shadow::Revokes Shadow::clear() {
-  const bool had = !leaves_.empty() || drop_all_;
+  const bool had = !leaves_.empty() || drop_ != Drop::Nothing;
   leaves_.clear();
   cached_index_ = ~uint64_t{0};
   cached_leaf_ = nullptr;
   dirty_.clear();
-  drop_all_ = had;
+  if (had && drop_ == Drop::Nothing) drop_ = mappings_ > kMappingsKept ? Drop::Mappings : Drop::Pages;
   return had ? Revokes::Yes : Revokes::No;
 }
 
 void Shadow::drop_all() {
   clear();
-  drop_all_ = true;
+  drop_ = Drop::Mappings;
 }
 
 void Shadow::forget(uint64_t va) {
@@ -183,7 +183,8 @@ class Shadow::BatchWriter {
     return true;
   }
   void skip() { flush(); }
-  void drop_all() { emit(SYS_munmap, {0, PANDO_USER_TOP}); }
+  void drop_pages() { emit(SYS_madvise, {0, PANDO_USER_TOP, MADV_DONTNEED}); }
+  void drop_mappings() { emit(SYS_munmap, {0, PANDO_USER_TOP}); }
   uint32_t finish() {
     flush();
     return static_cast<uint32_t>(used_);
@@ -228,8 +229,12 @@ class Shadow::BatchWriter {
 
 Shadow::Batch Shadow::take(std::span<stub_command> out, std::vector<Run>& runs, Populate populate) {
   BatchWriter writer(out, runs, populate);
-  if (drop_all_) writer.drop_all();
-  drop_all_ = false;
+  if (drop_ == Drop::Pages) writer.drop_pages();
+  if (drop_ == Drop::Mappings) {
+    writer.drop_mappings();
+    mappings_ = 0;
+  }
+  drop_ = Drop::Nothing;
   merge_dirty();
   bool full = false;
   size_t done = 0;
@@ -252,7 +257,9 @@ Shadow::Batch Shadow::take(std::span<stub_command> out, std::vector<Run>& runs, 
     done++;
   }
   dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<ptrdiff_t>(done));
-  return {writer.finish(), !dirty_.empty()};
+  const uint32_t commands = writer.finish();
+  mappings_ += runs.size();
+  return {commands, !dirty_.empty()};
 }
 
 }  // namespace pando::stub

@@ -31,9 +31,10 @@ class Shadow {
   Revokes unmap(uint64_t va, uint64_t bytes);
   // Narrows [from, to) to what is listed.
   Revokes resync(uint64_t from, uint64_t to, std::span<const pando_resync_entry> entries);
-  // Drops everything.
+  // Drops everything: all pages, whatever their mappings.  The mappings stay, registered and empty, because making and
+  // unmaking them and their page tables costs more than the rest; a later batch replaces them one by one.
   Revokes clear();
-  // The same, for a stub that may have anything mapped.
+  // Drops the mappings as well: for a stub that may have unregistered ones, or too many.
   void drop_all();
   // The stub has turned out not to have this page: what should be there is mapped anew.
   void forget(uint64_t va);
@@ -64,6 +65,8 @@ class Shadow {
   static constexpr uint64_t kLeafShift = 21, kLeafPages = 512;
   // Beyond this, everything is dropped: bounds the memory that a guest can make this side use (8 KiB each).
   static constexpr size_t kLeavesMax = 16384;
+  // Beyond this, mappings do not stay when everything is dropped.
+  static constexpr size_t kMappingsKept = 4096;
 
   using Entry = uint64_t;  // gpa | prot; 0: nothing
   struct Leaf {
@@ -84,7 +87,9 @@ class Shadow {
   mutable uint64_t cached_index_ = ~uint64_t{0};
   mutable Leaf* cached_leaf_ = nullptr;
   std::vector<std::pair<uint64_t, uint64_t>> dirty_;
-  bool drop_all_ = false;
+  enum class Drop : uint8_t { Nothing, Pages, Mappings };
+  Drop drop_ = Drop::Nothing;
+  size_t mappings_ = 0;  // made since Drop::Mappings: at least half of what the stub has
 };
 
 }  // namespace pando::stub

@@ -238,7 +238,7 @@ bool Stub::run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin sp
 void Stub::reset() {
   const std::lock_guard lock(mutex_);
   count(shared_.counters.resets);
-  shadow_.clear();
+  shadow_.drop_all();
   prove_locked();
 }
 
@@ -276,7 +276,7 @@ uint32_t Stub::prepare_locked() {
     // 0: all were carried out.  A signal: a kick came late, or user code kept it pending, and they may not have been.
     if (!dead() && process_.report().signal != 0) {
       count(shared_.counters.resets);
-      shadow_.clear();
+      shadow_.drop_all();
     }
   }
 }

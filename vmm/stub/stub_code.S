@@ -18,10 +18,13 @@
 #define NR_MUNMAP		11
 #define NR_RT_SIGRETURN		15
 #define NR_IOCTL		16
+#define NR_MADVISE		28
 #define NR_ARCH_PRCTL		158
 #define NR_FUTEX		202
 #define NR_EXIT_GROUP		231
 #define NR_SECCOMP		317
+
+#define ENOMEM			12
 
 #define CONTROL(field)	(stub_code + STUB_CONTROL - STUB_CODE + field)(%rip)
 #define REPORT(field)	(stub_code + STUB_REPORT - STUB_CODE + field)(%rip)
@@ -127,6 +130,8 @@ next:
 	je	do_mprotect
 	cmpq	$NR_MUNMAP, %rax
 	je	do_munmap
+	cmpq	$NR_MADVISE, %rax
+	je	do_madvise
 	cmpq	$NR_ARCH_PRCTL, %rax
 	je	do_arch_prctl
 	jmp	die
@@ -199,6 +204,16 @@ do_munmap:
 	.globl	stub_after_munmap
 stub_after_munmap:
 	verify	NR_MUNMAP
+	jmp	result
+
+do_madvise:
+	syscall
+	.globl	stub_after_madvise
+stub_after_madvise:
+	verify	NR_MADVISE
+	cmpq	$-ENOMEM, %rax			/* done, there were holes */
+	jne	result
+	xorl	%eax, %eax
 	jmp	result
 
 do_arch_prctl:

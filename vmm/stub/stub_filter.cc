@@ -147,6 +147,11 @@ void mapping_rules(FilterWriter& w, Populate populate) {
     w.demand_protection(2);
   });
   w.at(stub_after_munmap, SYS_munmap, [&] { unmap_rules(w); });
+  w.at(stub_after_madvise, SYS_madvise, [&] {
+    w.demand(0, 0);
+    w.demand(1, PANDO_USER_TOP);
+    w.demand(2, MADV_DONTNEED);
+  });
   w.at(stub_after_ioctl, SYS_ioctl, [&] { ioctl_rules(w); });
 }
 

@@ -368,6 +368,31 @@ TEST_CASE("stub: address spaces that come and go: share a few processes") {
   CHECK(g.spaces.counters().stubs_made == 1);
 }
 
+TEST_CASE("stub: a process that served another address space: nothing of that can be reached, not even where it is mapped") {
+  const int nodes = GENERATE(1, 2);
+  Guest g({}, nodes);
+  TestCpu cpu;
+  g.node.word(kDataGpa) = 0x5ec3e7;
+  g.code(load_then_call_start, load_then_call_end);
+  g.regs.bx = kData;
+  g.map(cpu, MmId(1), kData, kDataGpa);
+  REQUIRE(g.run_with_code(cpu, MmId(1)) == PANDO_EXIT_FAULT);
+  g.map(cpu, MmId(1), kData, kDataGpa);
+  REQUIRE(g.run(cpu, MmId(1)) == PANDO_EXIT_SYSCALL);
+  REQUIRE(g.spaces.free(&cpu.run, MmId(1)) == 0);
+  const int before = g.node.faults;
+  g.code(load_then_call_start, load_then_call_end);
+  g.regs.bx = kData;
+  CHECK(g.run_with_code(cpu, MmId(2)) == PANDO_EXIT_FAULT);
+  CHECK(g.user.address == kData);
+  CHECK(g.node.faults == before);
+  // Its own page there, and only that.
+  g.node.word(kDataGpa + kPageSize) = 7;
+  g.map(cpu, MmId(2), kData, kDataGpa + kPageSize);
+  CHECK(g.run(cpu, MmId(2)) == PANDO_EXIT_SYSCALL);
+  CHECK(g.spaces.counters().stubs_made == 1);
+}
+
 TEST_CASE("stub: more address spaces than processes allowed: the oldest loses its process, and runs again") {
   Guest g({.stubs_max = 3});
   TestCpu cpu;

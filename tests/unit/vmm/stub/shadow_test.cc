@@ -35,11 +35,15 @@ class Mm {
     return total;
   }
   std::map<uint64_t, uint64_t> pages;  // va -> gpa | prot
+  uint64_t last_drop = 0;              // system call of the last command that dropped everything
 
  private:
   void execute(const stub_command& c, std::map<uint64_t, int>& touched) {
     const uint64_t va = c.argument[0], bytes = c.argument[1];
-    if (va == 0 && bytes == PANDO_USER_TOP) return pages.clear();
+    if (va == 0 && bytes == PANDO_USER_TOP) {
+      last_drop = c.number;
+      return pages.clear();
+    }
     for (uint64_t at = va; at < va + bytes; at += kPage) {
       REQUIRE(++touched[at] == 1);  // one command per page and batch
       switch (c.number) {
@@ -143,6 +147,31 @@ TEST_CASE("shadow: clear: one command for everything, also when more is mapped b
   CHECK(mm.take(s) == 2);
   CHECK(mm.pages.size() == 1);
   CHECK(mm.pages.contains(0x30000));
+}
+
+TEST_CASE("shadow: clear: leaves the mappings, without pages, unless they are too many or may be bad") {
+  Shadow s;
+  Mm mm;
+  s.map(0x10000, 0x5000, kPage, 3);
+  mm.take(s);
+  s.clear();
+  mm.take(s);
+  CHECK(mm.last_drop == SYS_madvise);
+  s.drop_all();
+  s.clear();  // must not make less of it
+  mm.take(s);
+  CHECK(mm.last_drop == SYS_munmap);
+  for (uint64_t i = 0; i < 5000; i++) {
+    s.map(0x10000 + 2 * i * kPage, 0x5000, kPage, 3);
+    mm.take(s);
+  }
+  s.clear();
+  mm.take(s);
+  CHECK(mm.last_drop == SYS_munmap);
+  s.map(0x10000, 0x5000, kPage, 3);
+  s.clear();
+  mm.take(s);
+  CHECK(mm.last_drop == SYS_madvise);
 }
 
 TEST_CASE("shadow: a page that the stub lost: is mapped again") {

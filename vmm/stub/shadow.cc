@@ -78,7 +78,7 @@ Shadow::Revokes Shadow::unmap(uint64_t va, uint64_t bytes) {
   Revokes revokes = Revokes::No;
   for_pages(va, va + bytes, [&](uint64_t at, Entry& want, const Entry& have) {
     want = 0;
-    if (have == 0) return;
+    if (!reachable(have)) return;
     revokes = Revokes::Yes;
     mark(at, at + kPageSize);
   });
@@ -89,7 +89,7 @@ Shadow::Revokes Shadow::resync(uint64_t from, uint64_t to, std::span<const pando
   Revokes revokes = Revokes::No;
   auto next = entries.begin();
   for_pages(from, to, [&](uint64_t at, Entry& want, const Entry& have) {
-    if (want == 0 && have == 0) return;
+    if (want == 0 && !reachable(have)) return;
     while (next != entries.end() && next->va < at) ++next;
     const Entry good = next != entries.end() && next->va == at ? next->gpa_prot : 0;
     const auto narrowed = [good](Entry e) {
@@ -97,24 +97,36 @@ Shadow::Revokes Shadow::resync(uint64_t from, uint64_t to, std::span<const pando
       return rights == 0 ? Entry{0} : gpa_of(e) | rights;
     };
     want = narrowed(want);
-    if (have != 0 && narrowed(have) != have) revokes = Revokes::Yes;
+    if (reachable(have) && narrowed(have) != have) revokes = Revokes::Yes;
     if (want != have) mark(at, at + kPageSize);
   });
   return revokes;
 }
 
 Shadow::Revokes Shadow::clear() {
-  const bool had = !leaves_.empty() || drop_ != Drop::Nothing;
+  dirty_.clear();
+  if (mappings_ > kMappingsKept || leaves_.size() > kLeavesKept) {
+    drop_all();
+    return Revokes::Yes;
+  }
+  Revokes revokes = drop_ == Drop::Nothing ? Revokes::No : Revokes::Yes;
+  for (auto& [index, leaf] : leaves_) {
+    leaf->want.fill(0);
+    for (Entry& have : leaf->have) {
+      if (!reachable(have)) continue;
+      have |= kEmpty;
+      revokes = Revokes::Yes;
+    }
+  }
+  if (revokes == Revokes::Yes && drop_ == Drop::Nothing) drop_ = Drop::Pages;
+  return revokes;
+}
+
+void Shadow::drop_all() {
   leaves_.clear();
   cached_index_ = ~uint64_t{0};
   cached_leaf_ = nullptr;
   dirty_.clear();
-  if (had && drop_ == Drop::Nothing) drop_ = mappings_ > kMappingsKept ? Drop::Mappings : Drop::Pages;
-  return had ? Revokes::Yes : Revokes::No;
-}
-
-void Shadow::drop_all() {
-  clear();
   drop_ = Drop::Mappings;
 }
 
@@ -128,7 +140,7 @@ std::optional<Shadow::Page> Shadow::mapped(uint64_t va) const {
   const Leaf* leaf = find_leaf(va);
   if (leaf == nullptr) return std::nullopt;
   const Entry have = leaf->have[va >> kPageShift & (kLeafPages - 1)];
-  if (have == 0) return std::nullopt;
+  if (!reachable(have)) return std::nullopt;
   return Page{gpa_of(have), prot_of(have)};
 }
 
@@ -168,9 +180,10 @@ class Shadow::BatchWriter {
 
   // False: no room; the page was not taken.
   bool page(uint64_t va, Entry want, Entry have) {
-    const Kind kind = want == 0                                          ? Kind::Unmap
-                      : have != 0 && gpa_of(have) == gpa_of(want) ? Kind::Protect
-                                                                         : Kind::Map;
+    const Kind kind = want == 0                                               ? Kind::Unmap
+                      : (want | kEmpty) == have                               ? Kind::Fill
+                      : reachable(have) && gpa_of(have) == gpa_of(want) ? Kind::Protect
+                                                                              : Kind::Map;
     if (!continues(kind, va, want)) {
       flush();
       if (used_ + reserved_ + 3 > out_.size()) return false;
@@ -191,7 +204,7 @@ class Shadow::BatchWriter {
   }
 
  private:
-  enum class Kind : uint8_t { Map, Protect, Unmap };
+  enum class Kind : uint8_t { Map, Fill, Protect, Unmap };
 
   bool continues(Kind kind, uint64_t va, Entry want) const {
     if (bytes_ == 0 || kind != kind_ || va != start_ + bytes_ || bytes_ >= kCommandBytesMax) return false;
@@ -211,7 +224,11 @@ class Shadow::BatchWriter {
       case Kind::Protect: emit(SYS_mprotect, {start_, bytes_, prot_of(first_)}); break;
       case Kind::Map:
         emit(SYS_mmap, {start_, bytes_, prot_of(first_), flags_, STUB_FD_RAM, gpa_of(first_)});
-        runs_.push_back({start_, gpa_of(first_), bytes_, prot_of(first_)});
+        runs_.push_back({start_, gpa_of(first_), bytes_, prot_of(first_), false});
+        reserved_ += 2;
+        break;
+      case Kind::Fill:
+        runs_.push_back({start_, gpa_of(first_), bytes_, prot_of(first_), true});
         reserved_ += 2;
         break;
     }
@@ -242,7 +259,7 @@ Shadow::Batch Shadow::take(std::span<stub_command> out, std::vector<Run>& runs, 
     uint64_t stopped_at = to;
     for_pages(from, to, [&](uint64_t va, const Entry& want, Entry& have) {
       if (full) return;
-      if (want == have) return writer.skip();
+      if (want == have || (want == 0 && !reachable(have))) return writer.skip();
       if (!writer.page(va, want, have)) {
         full = true;
         stopped_at = va;

@@ -31,8 +31,9 @@ class Shadow {
   Revokes unmap(uint64_t va, uint64_t bytes);
   // Narrows [from, to) to what is listed.
   Revokes resync(uint64_t from, uint64_t to, std::span<const pando_resync_entry> entries);
-  // Drops everything: all pages, whatever their mappings.  The mappings stay, registered and empty, because making and
-  // unmaking them and their page tables costs more than the rest; a later batch replaces them one by one.
+  // Drops everything: all pages, not their mappings.  These stay, registered and empty, because making and unmaking them
+  // and their page tables costs more than the rest.  A later batch fills those that are wanted again and replaces the
+  // others one by one.
   Revokes clear();
   // Drops the mappings as well: for a stub that may have unregistered ones, or too many.
   void drop_all();
@@ -48,10 +49,11 @@ class Shadow {
   // The pages around va, at most `reach` to each side, that are mapped linearly with it and with the same rights.
   std::pair<uint64_t, uint64_t> window(uint64_t va, uint64_t reach) const;
 
-  // A run of pages that the batch maps: to be registered and installed.
+  // A run of pages that the batch maps: to be installed, and first to be registered unless its mapping had stayed.
   struct Run {
     uint64_t va, gpa, bytes;
     unsigned prot;
+    bool registered = false;
   };
   struct Batch {
     uint32_t commands = 0;
@@ -65,10 +67,13 @@ class Shadow {
   static constexpr uint64_t kLeafShift = 21, kLeafPages = 512;
   // Beyond this, everything is dropped: bounds the memory that a guest can make this side use (8 KiB each).
   static constexpr size_t kLeavesMax = 16384;
-  // Beyond this, mappings do not stay when everything is dropped.
-  static constexpr size_t kMappingsKept = 4096;
+  // Beyond these, mappings do not stay when everything is dropped.
+  static constexpr size_t kMappingsKept = 4096, kLeavesKept = 64;
 
-  using Entry = uint64_t;  // gpa | prot; 0: nothing
+  // gpa | prot; 0: nothing.  What the stub has may be kEmpty: mapped so, without the page.
+  using Entry = uint64_t;
+  static constexpr Entry kEmpty = 1 << 3;
+  static bool reachable(Entry have) { return have != 0 && (have & kEmpty) == 0; }
   struct Leaf {
     std::array<Entry, kLeafPages> want{}, have{};
   };

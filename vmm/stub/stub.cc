@@ -289,7 +289,7 @@ uint32_t Stub::write_batch(bool& more) {
   used += batch.commands;
   more = batch.more;
   used = write_registrations(used);
-  if (shared_.install == Install::Eager && shared_.populate == Populate::No) used = write_installs(used);
+  if (shared_.install == Install::Eager) used = write_installs(used);
   if (used != 0) count(shared_.counters.commands, used);
   return used;
 }
@@ -306,9 +306,13 @@ uint32_t Stub::write_bases(uint32_t used) {
 
 uint32_t Stub::write_registrations(uint32_t used) {
   for (size_t i = 0; i < runs_.size();) {
+    if (runs_[i].registered) {
+      i++;
+      continue;
+    }
     const uint64_t start = runs_[i].va;
     uint64_t end = start + runs_[i].bytes;
-    for (i++; i < runs_.size() && runs_[i].va >= end && runs_[i].va - end <= kRegisterGap; i++) {
+    for (i++; i < runs_.size() && !runs_[i].registered && runs_[i].va >= end && runs_[i].va - end <= kRegisterGap; i++) {
       end = runs_[i].va + runs_[i].bytes;
     }
     write_ioctl(process_.commands()[used++], UFFDIO_REGISTER, {start, end - start, kUffdModes}, 0);
@@ -318,6 +322,12 @@ uint32_t Stub::write_registrations(uint32_t used) {
 
 uint32_t Stub::write_installs(uint32_t used) {
   stub_command* commands = process_.commands();
+  if (shared_.populate == Populate::Yes) {
+    // What was never written is a hole; its first access faults.
+    for (const Shadow::Run& run : runs_)
+      if (run.registered) write_ioctl(commands[used++], UFFDIO_CONTINUE, {run.va, run.bytes, 0}, STUB_MAY_FAIL);
+    return used;
+  }
   // Pages are locked in ascending order, over all runs.
   std::sort(runs_.begin(), runs_.end(), [](const auto& a, const auto& b) { return a.gpa < b.gpa; });
   for (const Shadow::Run& run : runs_) {

@@ -112,6 +112,7 @@ class StubProcess {
   uint32_t attention_ = 0;
   uint64_t first_context_ = 0;
   uint32_t stops_unread_ = 0;  // stops whose proof may lie in the pipe unread
+  bool spins_ = false;  // it was given a CPU of its own
 };
 
 }  // namespace pando::stub

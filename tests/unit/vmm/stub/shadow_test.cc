@@ -29,6 +29,8 @@ class Mm {
       REQUIRE((!batch.more || batch.commands > 0));
       std::map<uint64_t, int> touched;
       for (uint32_t i = 0; i < batch.commands; i++) execute(commands[i], touched);
+      for (const Shadow::Run& run : runs)
+        if (run.registered) fill(run, touched);
       total += batch.commands;
       more = batch.more;
     }
@@ -38,25 +40,38 @@ class Mm {
   uint64_t last_drop = 0;              // system call of the last command that dropped everything
 
  private:
+  void fill(const Shadow::Run& run, std::map<uint64_t, int>& touched) {
+    for (uint64_t offset = 0; offset < run.bytes; offset += kPage) {
+      REQUIRE(++touched[run.va + offset] == 1);
+      const uint64_t entry = (run.gpa + offset) | run.prot;
+      REQUIRE(mappings_.at(run.va + offset) == entry);
+      pages[run.va + offset] = entry;
+    }
+  }
   void execute(const stub_command& c, std::map<uint64_t, int>& touched) {
     const uint64_t va = c.argument[0], bytes = c.argument[1];
     if (va == 0 && bytes == PANDO_USER_TOP) {
       last_drop = c.number;
+      if (c.number == SYS_munmap) mappings_.clear();
       return pages.clear();
     }
     for (uint64_t at = va; at < va + bytes; at += kPage) {
       REQUIRE(++touched[at] == 1);  // one command per page and batch
       switch (c.number) {
-        case SYS_mmap: pages[at] = (c.argument[5] + at - va) | c.argument[2]; break;
-        case SYS_munmap: pages.erase(at); break;
+        case SYS_mmap: mappings_[at] = pages[at] = (c.argument[5] + at - va) | c.argument[2]; break;
+        case SYS_munmap:
+          mappings_.erase(at);
+          pages.erase(at);
+          break;
         case SYS_mprotect:
           REQUIRE(pages.contains(at));
-          pages[at] = page_floor(pages[at]) | c.argument[2];
+          mappings_[at] = pages[at] = page_floor(pages[at]) | c.argument[2];
           break;
         default: FAIL("command " << c.number);
       }
     }
   }
+  std::map<uint64_t, uint64_t> mappings_;
 };
 
 TEST_CASE("shadow: neighbouring pages with the same rights: become one mapping") {
@@ -169,9 +184,26 @@ TEST_CASE("shadow: clear: leaves the mappings, without pages, unless they are to
   mm.take(s);
   CHECK(mm.last_drop == SYS_munmap);
   s.map(0x10000, 0x5000, kPage, 3);
+  mm.take(s);
   s.clear();
   mm.take(s);
   CHECK(mm.last_drop == SYS_madvise);
+}
+
+TEST_CASE("shadow: the same page at the same place after clear: is filled, with no command") {
+  Shadow s;
+  Mm mm;
+  s.map(0x10000, 0x5000, 2 * kPage, 5);
+  mm.take(s);
+  s.clear();
+  CHECK(!s.mapped(0x10000));
+  CHECK(s.unmap(0x10000, kPage) == Shadow::Revokes::No);
+  CHECK(mm.take(s) == 1);
+  CHECK(mm.pages.empty());
+  s.map(0x10000, 0x5000, kPage, 5);
+  s.map(0x11000, 0x9000, kPage, 5);
+  CHECK(mm.take(s) == 1);  // for the page that is another one now
+  CHECK(mm.pages == std::map<uint64_t, uint64_t>{{0x10000, 0x5000 | 5}, {0x11000, 0x9000 | 5}});
 }
 
 TEST_CASE("shadow: a page that the stub lost: is mapped again") {

@@ -49,6 +49,7 @@ int exit_code_of(const v1::ExitStatus& status) {
 }
 
 constexpr int kClockUpdateMs = 500;
+constexpr milliseconds kStreamsEnd{500};
 
 UniqueFd take_signals() {
   sigset_t set;
@@ -367,8 +368,12 @@ void Agent::finish() {
   *event.mutable_exit() = *exit_;
   events_.add(std::move(event));
   metrics_.reset();
-  // Streams end by themselves after the exit event; a client that does not read is cut off.
-  server_->Shutdown(std::chrono::system_clock::now() + milliseconds(500));
+  // Streams end by themselves after the exit event; a client that does not read is cut off.  Not left to Shutdown(),
+  // which would also wait for clients that have everything and merely keep their connection.
+  const auto limit = Clock::now() + kStreamsEnd;
+  events_.wait_no_readers(limit);
+  console_.wait_no_readers(limit);
+  server_->Shutdown(std::chrono::system_clock::now());
   server_->Wait();
   machine_view_.store(nullptr, std::memory_order_release);
   machine_.reset();

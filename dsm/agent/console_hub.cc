@@ -71,6 +71,12 @@ void ConsoleHub::detach(Reader* reader) {
   const std::lock_guard guard(readers_mutex_);
   readers_.erase(reader);
   reader_count_ = readers_.size();
+  reader_left_.notify_all();
+}
+
+void ConsoleHub::wait_no_readers(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(readers_mutex_);
+  reader_left_.wait_until(lock, deadline, [this] { return readers_.empty(); });
 }
 
 }  // namespace pando::dsm

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <mutex>
@@ -38,6 +40,8 @@ class ConsoleHub {
   Next next(Cursor& cursor, v1::ConsoleOutput& output);
   void attach(Reader* reader);
   void detach(Reader* reader);
+  // Returns when nobody reads, or at the deadline.
+  void wait_no_readers(std::chrono::steady_clock::time_point deadline);
 
  private:
   // With readers that are slower than the guest the backlog grows to the first bound, without any to the second.
@@ -59,6 +63,7 @@ class ConsoleHub {
   bool closed_ = false;
   std::atomic<size_t> reader_count_{0};
   std::mutex readers_mutex_;  // taken before mutex_
+  std::condition_variable reader_left_;
   std::set<Reader*> readers_;
 };
 

@@ -50,6 +50,12 @@ void EventLog::attach(Reader* reader) {
 void EventLog::detach(Reader* reader) {
   const std::lock_guard guard(readers_mutex_);
   readers_.erase(reader);
+  reader_left_.notify_all();
+}
+
+void EventLog::wait_no_readers(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(readers_mutex_);
+  reader_left_.wait_until(lock, deadline, [this] { return readers_.empty(); });
 }
 
 v1::Phase EventLog::phase() const {

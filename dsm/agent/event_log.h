@@ -2,6 +2,8 @@
 // What happened on this node since its start, for Control.Events and for standard output.  Thread-safe.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <set>
 #include <string>
@@ -37,6 +39,8 @@ class EventLog {
   }
   void attach(Reader* reader);
   void detach(Reader* reader);
+  // Returns when nobody reads, or at the deadline.
+  void wait_no_readers(std::chrono::steady_clock::time_point deadline);
   v1::Phase phase() const;
 
  private:
@@ -45,6 +49,7 @@ class EventLog {
   mutable std::mutex mutex_;
   std::vector<v1::Event> events_;
   std::mutex readers_mutex_;  // taken before mutex_
+  std::condition_variable reader_left_;
   std::set<Reader*> readers_;
 };
 

@@ -24,7 +24,9 @@ broken no-note "at = image.index($note); image[at:at + 5] = b'Other'"
 broken low 'image[24:32] = b"\0" * 8'
 
 mistake "node a: half: is truncated or corrupt; $remedy" run good.toml --kernel half -- true
-mistake "node a: version-99: speaks guest ABI version 99, this VMM version 1; $remedy" \
+layout_h="$(dirname "${BASH_SOURCE[0]}")/../../guest-abi/include/guest_abi/layout.h"
+version=$(awk '$2 == "PANDO_ABI_VERSION" { print $3 }' "$layout_h")
+mistake "node a: version-99: speaks guest ABI version 99, this VMM version $version; $remedy" \
   run good.toml --kernel version-99 -- true
 mistake "node a: no-note: is not a Pando guest kernel (no ABI note); $remedy" run good.toml --kernel no-note -- true
 mistake "node a: low: has no valid entry point; $remedy" run good.toml --kernel low -- true

@@ -72,6 +72,8 @@ void gt_wait_signal(pid_t pid, int signal_number);
 /* Runs hostile code in a child, which may die or exit as it likes, but within 20 s; then this
  * process, a fresh child and their memory must be as good as before.  Returns the wait status. */
 int gt_attack(void (*body)(uint64_t seed), uint64_t seed);
+/* The same for code that may find itself in a loop: it is killed after some seconds. */
+int gt_attack_may_loop(void (*body)(uint64_t seed), uint64_t seed);
 void* gt_map(size_t bytes);        /* private anonymous, read and write */
 void* gt_map_shared(size_t bytes); /* shared anonymous */
 void gt_on_signal(int signal_number, void (*handler)(int, siginfo_t*, void*), int flags);

@@ -117,12 +117,13 @@ TEST_CASE("guest ABI: boot info: the documented offsets and sizes are the compil
 
 TEST_CASE("guest ABI: vCPU block: the documented offsets and sizes are the compiled ones") {
   auto compiled = std::map<std::string, Place>{
-      ROW(pando_vcpu_block, irq_on), ROW(pando_vcpu_block, pending), ROW(pando_vcpu_block, host_sp),
+      ROW(pando_vcpu_block, irq_on), ROW(pando_vcpu_block, translations), ROW(pando_vcpu_block, pending),
+      ROW(pando_vcpu_block, host_sp),
       ROW(pando_vcpu_block, hypercall), ROW(pando_vcpu_block, cpu), ROW(pando_vcpu_block, percpu_offset),
       ROW(pando_vcpu_block, self)};
   // "current" is a macro in the kernel.
   compiled["current"] = {offsetof(pando_vcpu_block, current_task), sizeof(pando_vcpu_block::current_task)};
-  constexpr size_t kBehindIrqOn = PANDO_VB_PENDING - 1;
+  constexpr size_t kBehindIrqOn = PANDO_VB_TRANSLATIONS - 1;
   require_same(documented("vcpu.h"), compiled, sizeof(pando_vcpu_block) - kBehindIrqOn);
 }
 

@@ -28,6 +28,10 @@ Mapping Mapping::anonymous(size_t bytes, int protection) {
   return map(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+Mapping Mapping::populated(size_t bytes) {
+  return map(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+}
+
 Mapping Mapping::shared_anonymous(size_t bytes, int protection) {
   return map(nullptr, bytes, protection, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }

@@ -34,6 +34,8 @@ class Mapping {
   static Mapping shared_file_at(uint64_t address, int fd, size_t bytes, int protection, off_t offset = 0);
   // Private zeroed memory.  Throws HostError.
   static Mapping anonymous(size_t bytes, int protection = PROT_READ | PROT_WRITE);
+  // The same, with all its pages: a fault for each costs more than to fill them.
+  static Mapping populated(size_t bytes);
   // Zeroed memory shared with children.  Throws HostError.
   static Mapping shared_anonymous(size_t bytes, int protection = PROT_READ | PROT_WRITE);
 

@@ -20,13 +20,16 @@ constexpr uint64_t kInitrdBytesMax = uint64_t{4} << 30;
 constexpr char kNoteName[] = "Pando";
 constexpr uint32_t kNoteAbiVersion = 1;  // type of the note whose descriptor is the ABI version, u32
 
-std::vector<uint8_t> read_file(int fd, const std::string& name, uint64_t bytes_max) {
+uint64_t file_bytes(int fd, const std::string& name, uint64_t bytes_max) {
   struct stat info {};
   check_errno(fstat(fd, &info), "fstat");
   if (static_cast<uint64_t>(info.st_size) > bytes_max)
     throw UserError(name + " has " + std::to_string(info.st_size) + " bytes; at most " +
                     std::to_string(bytes_max) + " are accepted");
-  std::vector<uint8_t> data(static_cast<size_t>(info.st_size));
+  return static_cast<uint64_t>(info.st_size);
+}
+
+void read_file(int fd, const std::string& name, std::span<uint8_t> data) {
   size_t have = 0;
   while (have < data.size()) {
     const ssize_t n = pread(fd, data.data() + have, data.size() - have, static_cast<off_t>(have));
@@ -34,8 +37,9 @@ std::vector<uint8_t> read_file(int fd, const std::string& name, uint64_t bytes_m
     if (n == 0) throw UserError(name + " became shorter while it was read");
     have += static_cast<size_t>(n);
   }
-  return data;
 }
+
+constexpr uint64_t padded(uint64_t bytes) { return (bytes + 3) & ~uint64_t{3}; }
 
 // A bounds-checked view of the file.
 class ElfFile {
@@ -93,17 +97,19 @@ Image::Segment segment_of(const ElfFile& file, const Elf64_Phdr& header) {
       header.p_vaddr > PANDO_RAM_BASE + kImageBytesMax)
     file.refuse("is not linked for Pando's guest address layout");
   const std::span<const uint8_t> bytes = file.slice(header.p_offset, header.p_filesz);
-  return {GuestPhys(header.p_vaddr - PANDO_RAM_BASE), {bytes.begin(), bytes.end()}, header.p_memsz,
-          (header.p_flags & PF_W) != 0};
+  return {GuestPhys(header.p_vaddr - PANDO_RAM_BASE), bytes, header.p_memsz, (header.p_flags & PF_W) != 0};
 }
 
 }  // namespace
 
 Image Image::read(int fd, const std::string& name) {
-  const std::vector<uint8_t> data = read_file(fd, name, kImageBytesMax);
+  const uint64_t bytes = file_bytes(fd, name, kImageBytesMax);
+  Image image;
+  if (bytes != 0) image.file_ = Mapping::populated(bytes);
+  const std::span<uint8_t> data(image.file_.data(), bytes);
+  read_file(fd, name, data);
   const ElfFile file(data, name);
   const Elf64_Ehdr header = checked_header(file, data.size());
-  Image image;
   image.entry_ = header.e_entry;
   std::optional<uint32_t> version;
   for (unsigned i = 0; i < header.e_phnum; ++i) {
@@ -127,12 +133,19 @@ GuestPhys Image::end() const {
   return GuestPhys(page_ceil(end));
 }
 
-std::vector<uint8_t> read_initrds(const std::vector<UniqueFd>& fds) {
-  std::vector<uint8_t> all;
+Mapping read_initrds(const std::vector<UniqueFd>& fds) {
+  std::vector<uint64_t> bytes;
+  uint64_t total = 0;
   for (const UniqueFd& fd : fds) {
-    const std::vector<uint8_t> one = read_file(fd.get(), "initrd", kInitrdBytesMax);
-    all.insert(all.end(), one.begin(), one.end());
-    all.resize((all.size() + 3) & ~size_t{3});
+    bytes.push_back(file_bytes(fd.get(), "initrd", kInitrdBytesMax));
+    total += padded(bytes.back());
+  }
+  if (total == 0) return {};
+  Mapping all = Mapping::populated(total);
+  uint8_t* at = all.data();
+  for (size_t i = 0; i < fds.size(); ++i) {
+    read_file(fds[i].get(), "initrd", {at, bytes[i]});
+    at += padded(bytes[i]);
   }
   return all;
 }

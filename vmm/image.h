@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/mapping.h"
 #include "base/types.h"
 #include "base/unique_fd.h"
 #include "dsm/client/node_client.h"
@@ -17,7 +18,7 @@ class Image {
  public:
   struct Segment {
     GuestPhys start;
-    std::vector<uint8_t> bytes;  // file content
+    std::span<const uint8_t> bytes;  // file content
     uint64_t memory_bytes;       // with the zeros behind it
     bool writable;               // else it stays the same on all nodes
   };
@@ -31,12 +32,14 @@ class Image {
   GuestPhys end() const;  // first byte behind the image
 
  private:
-  std::vector<Segment> segments_;
+  Mapping file_;
+  std::vector<Segment> segments_;  // of file_
   uint64_t entry_ = 0;
 };
 
-// All initrds behind each other, each padded with zeros to 4 bytes as cpio wants it.  Throws UserError.
-std::vector<uint8_t> read_initrds(const std::vector<UniqueFd>& fds);
+// All initrds behind each other, each padded with zeros to 4 bytes as cpio wants it; empty when there are none.  Throws
+// UserError.
+Mapping read_initrds(const std::vector<UniqueFd>& fds);
 
 // The highest place in node 0's memory, page-aligned, behind the image.  Throws UserError if it does not fit.
 GuestPhys place_initrd(const dsm::ClusterLayout& layout, GuestPhys image_end, uint64_t bytes);

@@ -100,9 +100,9 @@ void Machine::load(const Options& options) {
   kernel_entry_ = image.entry();
   if (client_->layout().self != NodeId(0)) return;
 
-  const std::vector<uint8_t> initrd = read_initrds(options.initrds);
+  const Mapping initrd = read_initrds(options.initrds);
   const GuestPhys initrd_at = place_initrd(client_->layout(), image.end(), initrd.size());
-  if (!initrd.empty()) client_->preload_home(initrd_at, initrd);
+  if (initrd) client_->preload_home(initrd_at, {initrd.data(), initrd.size()});
   BootInfoInputs inputs;
   inputs.layout = &client_->layout();
   inputs.command_line = options.append;

@@ -11,7 +11,7 @@
 namespace pando::dsm {
 
 namespace {
-constexpr size_t kFileChunk = 1 << 20;
+constexpr size_t kFileChunk = 64 << 10;  // malloc has it at hand: a fresh mapping would fault page by page
 }
 
 ImageUpload::ImageUpload(std::string sha256, uint64_t total_bytes)

@@ -32,7 +32,6 @@ Image open_image(const std::string& key, const std::string& file) {
   if (!S_ISREG(status.st_mode)) throw UserError(file + ": " + key + " is not a file" + kMakeThem);
   image.bytes = static_cast<uint64_t>(status.st_size);
   if (image.bytes == 0) throw UserError(file + ": " + key + " is empty" + kMakeThem);
-  image.sha256 = tls::sha256_of_file(image.fd.get(), file);
   return image;
 }
 
@@ -74,7 +73,6 @@ Image from_memory(const std::string& name, const std::string& bytes) {
   if (check_errno(put, "write to a memfd") != static_cast<long>(bytes.size()))
     throw HostError("write to a memfd", ENOSPC);
   image.bytes = bytes.size();
-  image.sha256 = tls::sha256(bytes);
   return image;
 }
 
@@ -107,6 +105,14 @@ Images open_images(const config::ClusterConfig& config, const Installation& inst
   }
   if (!extra_initrd.empty()) images.initrds.push_back(from_memory("command", extra_initrd));
   return images;
+}
+
+void name_images(Images& images) {
+  const auto name = [](Image& image) {
+    image.sha256 = tls::sha256_of_file(image.fd.get(), image.file);
+  };
+  name(images.kernel);
+  for (Image& initrd : images.initrds) name(initrd);
 }
 
 std::string command_archive(const GuestCommand& command) {

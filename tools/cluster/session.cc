@@ -13,6 +13,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "base/error.h"
@@ -259,9 +260,12 @@ void Session::for_all_nodes(const std::string& what, const std::function<void(si
 // --- bringing up
 
 void Session::prepare() {
+  // While the agents start.
+  std::future<void> named = std::async(std::launch::async, [this] { name_images(images_); });
   launch();
   connect();
   save_state(::getpid());
+  named.get();
   ship_images();
 }
 

@@ -126,7 +126,8 @@ TEST_CASE("initrds: several: each is padded to four bytes") {
   std::vector<UniqueFd> fds;
   fds.push_back(file_with("abcde", 5));
   fds.push_back(file_with("fg", 2));
-  const std::vector<uint8_t> all = vmm::read_initrds(fds);
+  const Mapping initrds = vmm::read_initrds(fds);
+  const std::span<const uint8_t> all(initrds.data(), initrds.size());
   REQUIRE(all.size() == 12);
   REQUIRE(all[4] == 'e');
   REQUIRE(all[5] == 0);

@@ -47,8 +47,9 @@ config::ClusterConfig with(const std::string& kernel, const std::string& initrd)
 TEST_CASE("images: good ones: opened and named by their digest, the command's archive last") {
   const Files files;
   const std::string kernel = elf_header(EM_X86_64) + "rest";
-  const Images images =
+  Images images =
       open_images(with(files.put("k", kernel), files.put("i", "070701 and so on")), {}, "archive");
+  name_images(images);
   CHECK(images.kernel.sha256 == tls::sha256(kernel));
   CHECK(images.kernel.bytes == kernel.size());
   REQUIRE(images.initrds.size() == 2);

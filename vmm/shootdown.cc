@@ -161,7 +161,8 @@ void Shootdown::await_translations(const stub::VcpuRun* self) const {
       }
       if (vcpu->debug.parked.load()) deadline = std::chrono::steady_clock::now() + kAckLimit;
       if (std::chrono::steady_clock::now() > deadline)
-        throw HostError("virtual CPU " + std::to_string(vcpu->id.value()) + " does not finish a copy of user memory", ETIMEDOUT);
+        throw HostError("virtual CPU " + std::to_string(vcpu->id.value()) + " does not finish a copy of user memory",
+                        ETIMEDOUT);
       std::this_thread::sleep_for(kLookAgain);
     }
   }

@@ -68,7 +68,7 @@ class Shadow {
   // Beyond this, everything is dropped: bounds the memory that a guest can make this side use (8 KiB each).
   static constexpr size_t kLeavesMax = 16384;
   // Beyond these, mappings do not stay when everything is dropped.
-  static constexpr size_t kMappingsKept = 4096, kLeavesKept = 64;
+  static constexpr size_t kMappingsKept = 4096, kLeavesKept = 32;
 
   // gpa | prot; 0: nothing.  What the stub has may be kEmpty: mapped so, without the page.
   using Entry = uint64_t;

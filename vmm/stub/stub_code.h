@@ -10,7 +10,8 @@ extern "C" {
 extern const char stub_code[], stub_code_end[], stub_boot[], stub_first_trap[];
 // The addresses behind the syscall instructions, which is what seccomp sees.
 extern const char stub_after_prove[], stub_after_futex[], stub_after_mmap[], stub_after_mprotect[], stub_after_munmap[],
-    stub_after_madvise[], stub_after_ioctl[], stub_after_arch_prctl[], stub_after_done[], stub_after_sigreturn[], stub_after_exit[];
+    stub_after_madvise[], stub_after_ioctl[], stub_after_arch_prctl[], stub_after_done[], stub_after_sigreturn[],
+    stub_after_exit[];
 }
 
 namespace pando::stub {

@@ -47,8 +47,10 @@ unpack() {
 		 powerpc riscv s390 sh sparc xtensa; do
 		skip+=(--exclude="linux-source-*/arch/$d/*.[chS]")
 	done
-	tar xf "$tarball" -C "$out/src.new" --strip-components=1 "${skip[@]}" \
-		--exclude='linux-source-*/sound/*.[ch]' --exclude='linux-source-*/Documentation/*.rst' --exclude='*/dts/*'
+	XZ_DEFAULTS=-T0 tar xf "$tarball" -C "$out/src.new" --strip-components=1 "${skip[@]}" \
+		--exclude='linux-source-*/sound/*.[ch]' --exclude='linux-source-*/Documentation/*.rst' \
+		--exclude='linux-source-*/Documentation/devicetree/*' --exclude='linux-source-*/Documentation/ABI/*' \
+		--exclude='*/dts/*'
 	echo "$id" >"$out/src.new/.unpacked-from"
 	mv "$out/src.new" "$out/src"
 }

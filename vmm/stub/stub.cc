@@ -54,8 +54,10 @@ Stub::Stub(NewStub born, const StubShared& shared) : shared_(shared), process_(s
 void Stub::prove_locked() {
   if (stop_ == Stop::Claimed) {
     kicked_ns_.store(now_ns(), std::memory_order_relaxed);  // for the watchdog
+    awaited_.store(true);
     count(shared_.counters.proofs);
     stop_ = process_.prove();
+    awaited_.store(false);
     kicked_ns_.store(0, std::memory_order_relaxed);
   }
   if (stop_ == Stop::Died) dead_.store(true, std::memory_order_release);
@@ -77,7 +79,9 @@ void Stub::leave_space_locked() {
 void Stub::finish_clearing_locked() {
   if (!std::exchange(clearing_, false)) return;
   kicked_ns_.store(now_ns(), std::memory_order_relaxed);  // for the watchdog
+  awaited_.store(true);
   stop_ = process_.wait_stop(kBatchRounds);
+  awaited_.store(false);
   kicked_ns_.store(0, std::memory_order_relaxed);
   process_.void_commands();
   if (stop_ == Stop::Died) return;
@@ -162,7 +166,7 @@ void Stub::kick() {
 
 void Stub::kill_if_unresponsive(int64_t now, int64_t limit_ns) {
   const int64_t since = kicked_ns_.load(std::memory_order_relaxed);
-  if (since == 0 || now - since < limit_ns) return;
+  if (since == 0 || now - since < limit_ns || !awaited_.load()) return;
   count(shared_.counters.violations);
   spdlog::warn("stub-killed reason=\"it ignored a kick\" waited_ms={}", (now - since) / 1'000'000);
   process_.kill();
@@ -208,6 +212,8 @@ bool Stub::run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin sp
     commands = prepare_locked();
     if (dead()) return false;
     in_user_ = true;
+    kicked_ns_.store(0, std::memory_order_relaxed);  // of a kick that came too late for the run before
+    awaited_.store(true);
   }
   const uint32_t after = !locked_.empty() && spin.vmm_rounds == 0 ? STUB_TELL : STUB_RESUME;
   kick_target.store(this);  // before the load of pending; partner: kick() after the change of pending
@@ -229,6 +235,7 @@ bool Stub::run(std::atomic<Stub*>& kick_target, const uint64_t& pending, Spin sp
   unlock_pages();
   const std::lock_guard lock(mutex_);
   stopped_locked(stop);
+  awaited_.store(false);
   // Under the lock: a revoke that still took it for running has kicked it, and that kick is answered now.  Left over,
   // it would have the watchdog kill a stub that merely has nothing to do.
   kicked_ns_.store(0, std::memory_order_relaxed);

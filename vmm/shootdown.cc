@@ -152,7 +152,8 @@ void Shootdown::await_translations(const stub::VcpuRun* self) const {
     const std::atomic_ref<pando_u32> count(vcpu->block.translations);
     const uint32_t seen = count.load(std::memory_order_acquire);
     if (seen % 2 == 0) continue;
-    // A copy of at most a page, or as long as that page takes to come from another node.
+    // A copy of at most a page, or as long as that page takes to come from another node.  Looked at, not slept on: a wake
+    // would cost the guest a hypercall for every copy.
     auto deadline = std::chrono::steady_clock::now() + kAckLimit;
     for (int looks = 0; count.load(std::memory_order_acquire) == seen; ++looks) {
       if (looks < kLooksBeforeSleep) {

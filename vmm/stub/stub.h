@@ -126,7 +126,7 @@ class Stub {
   std::atomic<bool> dead_{false};
   std::atomic<int64_t> kicked_ns_{0};  // 0: no kick is unanswered
   // Somebody waits for the stub.  A kick from a signal handler or another thread may come when the stub has just stopped;
-  // that one is never answered, and no reason to kill it.
+  // that one is never answered, and no reason to kill it.  Partner: the load in kill_if_unresponsive().
   std::atomic<bool> awaited_{false};
   std::atomic<uint64_t> last_used_{0};
 };

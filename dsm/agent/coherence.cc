@@ -35,6 +35,7 @@ CoreConfig core_config(const NodeConfig& config, const ClusterPlan& plan) {
   c.epoch = kEpoch;
   c.exclusive_grants = config.switches.exclusive_grants;
   c.migratory = config.switches.migratory;
+  c.close_at_home = config.switches.close_at_home;
   return c;
 }
 
@@ -257,7 +258,8 @@ void Coherence::handle(NodeId from, const Message& m, const Incoming& incoming) 
     // What this run has changed is not in the word yet.
     const uint32_t bits = run_.has(m.page) ? run_.bits(m.page) : control_.word(m.page).peek();
     const bool never_written = homed_.has(m.page) && !(bits & PageWord::kPresent);
-    check(home_.step(from, m, never_written ? MemoryHint::NeverWritten : MemoryHint::Unknown, actions_), from, m);
+    const HomeHint hint{.never_written = never_written, .many = run_.count() > 1};
+    check(home_.step(from, m, hint, actions_), from, m);
     const Started& s = home_started_[m.page.value() % kStartedSlots];
     if (m.type == MessageType::Done && s.key == m.page.value())
       metrics_.home.add(static_cast<uint64_t>(begun - s.at_ns));
@@ -378,6 +380,8 @@ void Coherence::send(PageId page, const Action& action) {
   if (action.to == self_) {
     CHECK(action.payload == Payload::None);
     self_queue_.push_back(action.message);
+    const bool closes = action.message.type == MessageType::Done && action.message.requester != self_;
+    if (closes) self_queue_.back().clean = was_clean_;
     return;
   }
   Message m = action.message;
@@ -408,7 +412,7 @@ void Coherence::send(PageId page, const Action& action) {
 
 void Coherence::send_peer(NodeId to, const Message& m, const uint8_t* content) {
   trace_.page_message(v1::TRACE_PAGE_SENT, to, m);
-  const bool bulk = stream_of(m.type) == Stream::Bulk;
+  const bool bulk = stream_of(m) == Stream::Bulk;
   const PeerStream stream = bulk ? PeerStream::Bulk : PeerStream::Control;
   const Joining joining = switches_.runs ? joining_ : Joining::Refused;
   const bool sent = mesh_.add(to, stream, 64 + (content ? kPageSize : 0), [&](v1::PeerFrame& frame) {

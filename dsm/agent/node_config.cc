@@ -41,6 +41,7 @@ NodeSwitches switches_of(const v1::Switches& given) {
   if (given.has_batching()) s.batching = given.batching();
   if (given.has_realtime()) s.realtime = given.realtime();
   if (given.has_runs()) s.runs = given.runs();
+  if (given.has_close_at_home()) s.close_at_home = given.close_at_home();
   if (given.has_direct()) s.direct = given.direct();
   if (given.has_prefetch_pages()) s.prefetch_pages = given.prefetch_pages();
   require(s.prefetch_pages <= 256, "switches.prefetch_pages must be at most 256");

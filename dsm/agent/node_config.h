@@ -33,6 +33,7 @@ struct NodeSwitches {
   std::chrono::microseconds delay{0};
   uint32_t prefetch_pages = 128;
   bool runs = true;
+  bool close_at_home = true;
   bool realtime = true;
   bool direct = true;
 };

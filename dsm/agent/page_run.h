@@ -36,6 +36,7 @@ class PageRun {
   void end();
   void abandon();  // only gives the locks back
   bool has(PageId page) const { return page.value() - first_ < count_; }
+  uint32_t count() const { return count_; }  // 0: none is under way
 
   // All below: pages of the run.  The page word's bits, to be changed in place; takes the lock word.
   uint32_t& bits(PageId page);

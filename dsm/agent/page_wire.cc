@@ -14,7 +14,7 @@ bool continues(const v1::PageMessage& w, const Message& m) {
   return count < kWireRunMax && w.page() + count == m.page.value() && w.request() + count == m.request.value() &&
          w.type() == static_cast<uint32_t>(m.type) && w.version() == m.version.value() &&
          w.requester() == m.requester.value() && w.acks() == m.acks && w.right() == static_cast<uint32_t>(m.right) &&
-         w.content() == static_cast<uint32_t>(m.content) && w.clean() == m.clean;
+         w.content() == static_cast<uint32_t>(m.content) && w.clean() == m.clean && w.closed() == m.closed;
 }
 
 }  // namespace
@@ -38,6 +38,7 @@ void append_message(v1::PeerFrame& frame, const Message& m, const uint8_t* conte
   w.set_right(static_cast<uint32_t>(m.right));
   w.set_content(static_cast<uint32_t>(m.content));
   w.set_clean(m.clean);
+  w.set_closed(m.closed);
   if (content) w.set_data(content, kPageSize);
 }
 
@@ -51,6 +52,7 @@ std::optional<WireRun> read_message(const v1::PageMessage& wire, Epoch epoch) {
   m.right = static_cast<Right>(std::min(wire.right(), 255u));
   m.content = static_cast<Content>(std::min(wire.content(), 255u));
   m.clean = wire.clean();
+  m.closed = wire.closed();
   m.page = PageId(wire.page());
   m.request = RequestId(wire.request());
   m.epoch = epoch;

@@ -40,7 +40,7 @@ enum class ActionType : uint8_t {
 
 // Where the content of a Send comes from.  The executor sets message.content to Bytes, or to Zero
 // if the page was never written, and message.clean (cache side) if this node had the right to write
-// and never used it.
+// and never used it; the Done of a closed request, if one follows, is as clean as its Data.
 enum class Payload : uint8_t {
   None,  // message.content stays as the core set it (None or InPlace)
   Copy,  // read the page; it stays
@@ -57,7 +57,7 @@ struct Action {
 };
 
 // Bounded: a step cannot ask for more than this.  Worst cases: a GetM at the home (kNodesMax
-// actions) and a HoldExpired that releases kNodesMax - 1 parked readers.
+// actions) and a HoldExpired that releases kNodesMax - 1 parked readers (two actions each).
 class ActionList {
  public:
   static constexpr size_t kCapacity = 2 * kNodesMax + 4;

@@ -107,6 +107,11 @@ StepResult on_evict(Cache& c, const CacheEvent& event) {
 // --- what takes the page away
 // -------------------------------------------------------------------------------------
 
+// The home is on this node and has nothing else to wait for.
+void close_at_home(Cache& c, const Parked& p) {
+  if (p.closed) c.out.send(c.config.self, c.message(MessageType::Done, p.requester, p.request));
+}
+
 void do_inv(Cache& c, const Parked& p) {
   switch (c.entry.state) {
     case S:
@@ -128,11 +133,13 @@ void do_inv(Cache& c, const Parked& p) {
               // acknowledge
   }
   c.out.send(p.requester, c.message(MessageType::InvAck, p.requester, p.request));
+  close_at_home(c, p);
 }
 
 void do_fwd_s(Cache& c, const Parked& p) {
   Message m = c.message(MessageType::Data, p.requester, p.request);
   m.right = Right::Read;
+  m.closed = p.closed;
   const bool evicting = c.entry.state == MI_A || c.entry.state == OI_A;
   if (c.entry.state == M) {
     c.out.simple(ActionType::Downgrade);
@@ -141,6 +148,7 @@ void do_fwd_s(Cache& c, const Parked& p) {
     c.entry.state = OI_A;
   }
   c.out.send(p.requester, m, evicting ? Payload::Kept : Payload::Copy);
+  close_at_home(c, p);
 }
 
 void do_fwd_m(Cache& c, const Parked& p) {
@@ -148,6 +156,7 @@ void do_fwd_m(Cache& c, const Parked& p) {
   m.right = Right::Write;
   m.acks = p.acks;
   m.version = p.version;
+  m.closed = p.closed;
   if (c.entry.state == MI_A || c.entry.state == OI_A) {
     c.out.send(p.requester, m, Payload::Kept);
     c.out.simple(ActionType::DropKept);
@@ -156,6 +165,7 @@ void do_fwd_m(Cache& c, const Parked& p) {
     c.out.send(p.requester, m, Payload::Move);
     c.forget(c.entry.state == OM_A ? IM_AD : I);
   }
+  close_at_home(c, p);
 }
 
 void do_parkable(Cache& c, const Parked& p) {
@@ -204,10 +214,12 @@ StepResult on_parkable(Cache& c, const Message& m) {
     return StepResult::error("invalidation after the grant of the same page");
   if (m.type == MessageType::FwdM && (m.version == kNoCopy || m.acks >= c.config.nodes))
     return StepResult::error("forward with an impossible count or version");
+  if (m.closed && c.page.home != c.config.self)
+    return StepResult::error("closed request at a node that is not the home");
   if (!may_wait_with_parked(c.txn, m))
     return StepResult::error("two transactions of one page at once");
 
-  const Parked p{m.request, m.version, m.requester, m.type, m.acks};
+  const Parked p{m.request, m.version, m.requester, m.type, m.acks, m.closed};
   const bool takes_nothing = m.type == MessageType::FwdS && c.entry.state != M;
   if (!c.entry.held || takes_nothing) {
     do_parkable(c, p);
@@ -228,14 +240,17 @@ void install(Cache& c, CacheState state) {
   c.out.push({ActionType::Raise, Payload::None, NodeId(), right_of(state), Message{}});
   c.out.simple(ActionType::StartHold);
   c.out.simple(ActionType::Wake);
-  Message done = c.own_message(MessageType::Done);
-  done.clean = c.txn.clean;
-  c.out.send(c.page.home, done);
+  if (!c.txn.closed) {
+    Message done = c.own_message(MessageType::Done);
+    done.clean = c.txn.clean;
+    c.out.send(c.page.home, done);
+  }
   c.txn.request = RequestId();
   c.txn.granted = kNoCopy;
   c.txn.acks = 0;
   c.txn.acked = NodeSet();
   c.txn.clean = false;
+  c.txn.closed = false;
 }
 
 void complete_write(Cache& c) {
@@ -253,6 +268,8 @@ StepResult on_data(Cache& c, NodeId from, const Message& m) {
     return StepResult::error("Data without content, or with content that is not its sender's");
   if (m.version == kNoCopy || c.txn.granted != kNoCopy)
     return StepResult::error("second grant, or grant without a version");
+  if (m.closed && from != c.page.home)
+    return StepResult::error("request closed by a node that is not the home");
   if (c.entry.state == IS_D) {
     if (m.right == Right::None || m.acks != 0)
       return StepResult::error("Data for a read that grants nothing or counts acknowledgements");
@@ -262,6 +279,7 @@ StepResult on_data(Cache& c, NodeId from, const Message& m) {
   c.txn.granted = m.version;
   c.txn.acks = m.acks;
   c.txn.clean = m.clean && m.right == Right::Write;
+  c.txn.closed = m.closed;
   c.out.simple(ActionType::Fill);
   if (c.entry.state == IS_D) {
     install(c, m.right == Right::Write ? M : S);
@@ -277,6 +295,7 @@ StepResult on_grant(Cache& c, const Message& m) {
   if (c.txn.parked != 0) return StepResult::error("Grant while another transaction is parked");
   c.txn.granted = m.version;
   c.txn.acks = m.acks;
+  c.txn.closed = m.closed;
   complete_write(c);
   return {};
 }

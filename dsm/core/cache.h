@@ -50,11 +50,13 @@ struct CacheTransaction {
     NodeId requester{};
     MessageType type{};  // Inv, FwdS, FwdM
     uint8_t acks = 0;
+    bool closed = false;
   };
   RequestId request{};  // 0: none under way
   Version granted{};    // version that came with the Grant or Data; kNoCopy: neither has come
   uint8_t acks = 0;     // InvAcks to wait for, once granted
   bool clean = false;   // as in Data
+  bool closed = false;  // as in Data and Grant
   uint8_t parked = 0;   // entries of parked_message in use, oldest first
   NodeSet acked{};      // nodes whose InvAck has come
   std::array<Parked, kNodesMax> parked_message{};

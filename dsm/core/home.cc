@@ -10,8 +10,9 @@ struct Home {
   DirectoryEntry& entry;
   HomeTransaction& txn;
   PageId page;
-  MemoryHint hint;
+  HomeHint hint;
   ActionList& out;
+  bool closes = false;  // the request being served: Message::closed
 
   Message message(MessageType type, const HomeTransaction::Waiting& w) const {
     Message m;
@@ -21,6 +22,7 @@ struct Home {
     m.request = w.request;
     m.epoch = config.epoch;
     m.version = entry.version;
+    m.closed = closes;
     return m;
   }
 };
@@ -44,7 +46,7 @@ bool serves_exclusively(const Home& h, const Waiting& w) {
   if (e.migratory) return true;
   if (e.owned_by_memory()) return h.config.exclusive_grants;
   return h.config.exclusive_grants && e.is_owner(h.config.self) &&
-         h.hint == MemoryHint::NeverWritten;
+         h.hint.never_written;
 }
 
 void note_writer(Home& h, NodeId writer) {
@@ -61,8 +63,28 @@ bool looks_migratory(const Home& h, const Waiting& w) {
          !e.owned_by_memory() && e.owner == e.last_writer;
 }
 
+// Whether all that the requester will wait for comes from this node, on one stream.
+bool may_close(const Home& h, const Waiting& w) {
+  return h.config.close_at_home && w.node != h.config.self && !h.hint.many;
+}
+
+// Nothing is left to wait for.
+void finish(HomeTransaction& txn, NodeId node) {
+  txn.active.remove(node);
+  txn.closing.remove(node);
+  txn.request[node.value()] = RequestId();
+  if (txn.active.empty()) txn.readers = false;
+}
+
+void close(Home& h, const Waiting& w, bool all_sent) {
+  if (all_sent) finish(h.txn, w.node);
+  else h.txn.closing.add(w.node);
+}
+
 void serve_shared_read(Home& h, const Waiting& w) {
-  if (h.entry.owned_by_memory()) {
+  const bool from_memory = h.entry.owned_by_memory();
+  h.closes = may_close(h, w) && (from_memory || h.entry.is_owner(h.config.self));
+  if (from_memory) {
     Message m = h.message(MessageType::Data, w);
     m.right = Right::Read;
     const bool own = w.node == h.config.self;
@@ -72,6 +94,7 @@ void serve_shared_read(Home& h, const Waiting& w) {
     h.out.send(NodeId(h.entry.owner), h.message(MessageType::FwdS, w));
   }
   h.entry.sharers.add(w.node);
+  if (h.closes) close(h, w, from_memory);
 }
 
 // Content comes from this node's page.  The send captures it before the Inv to the own cache zaps
@@ -98,6 +121,9 @@ void serve_exclusive(Home& h, const Waiting& w) {
   if (upgrade && owner != DirectoryEntry::kMemory) revoke.add(NodeId(owner));
   if (upgrade) revoke.remove(w.node);
   const int acks = revoke.size();
+  const bool answers = upgrade || owner == DirectoryEntry::kMemory;  // the home itself, not an owner
+  h.closes = may_close(h, w) && revoke.without(h.config.self).empty() &&
+             (answers || owner == h.config.self.value());
   note_writer(h, w.node);
 
   if (upgrade) {
@@ -112,10 +138,12 @@ void serve_exclusive(Home& h, const Waiting& w) {
     h.out.send(NodeId(owner), m);
   }
   revoke.each([&](NodeId n) { h.out.send(n, h.message(MessageType::Inv, w)); });
+  if (h.closes) close(h, w, answers && revoke.empty());
 }
 
 bool may_start(const Home& h, const Waiting& w) {
   if (h.txn.active.empty()) return true;
+  if (h.txn.active.has(w.node)) return false;
   return h.config.serve_readers_together && h.txn.readers && w.type == MessageType::GetS &&
          !serves_exclusively(h, w);
 }
@@ -156,14 +184,15 @@ bool is_queued(const HomeTransaction& txn, NodeId n) {
 }
 
 StepResult on_get(Home& h, const Message& m) {
-  if (h.txn.active.has(m.requester) || is_queued(h.txn, m.requester))
+  const bool is_served = h.txn.active.has(m.requester) && !h.txn.closing.has(m.requester);
+  if (is_served || is_queued(h.txn, m.requester))
     return StepResult::error("two requests of one node for a page");
   const Waiting w{m.request, m.version, m.requester, m.type};
   if (contradicts(h.entry, w)) return StepResult::error("request of the owner for content it has");
   if (h.txn.queued == 0 && may_start(h, w)) {
     start(h, w);
   } else {
-    h.txn.queue[h.txn.queued++] = w;  // at most one per node, so it fits
+    h.txn.queue[h.txn.queued++] = w;  // at most one per node: it fits
   }
   return {};
 }
@@ -185,9 +214,7 @@ StepResult on_done(Home& h, const Message& m) {
   const NodeId n = m.requester;
   if (!h.txn.active.has(n) || h.txn.request[n.value()] != m.request)
     return StepResult::error("Done of no transaction under way");
-  h.txn.active.remove(n);
-  h.txn.request[n.value()] = RequestId();
-  if (h.txn.active.empty()) h.txn.readers = false;
+  finish(h.txn, n);
   if (m.clean) h.entry.migratory = false;
   drain(h);
   return {};
@@ -196,13 +223,14 @@ StepResult on_done(Home& h, const Message& m) {
 }  // namespace
 
 StepResult home_step(const CoreConfig& config, DirectoryEntry& entry, HomeTransaction& transaction,
-                     NodeId from, const Message& message, MemoryHint hint, ActionList& out) {
+                     NodeId from, const Message& message, HomeHint hint, ActionList& out) {
   if (message.epoch != config.epoch) return {Outcome::StaleEpoch, ""};
-  if (from.value() >= config.nodes || message.requester != from)
+  const bool own_name = message.requester == from || (message.type == MessageType::Done && from == config.self);
+  if (from.value() >= config.nodes || message.requester.value() >= config.nodes || !own_name)
     return StepResult::error("request in the name of another node");
   if (message.request.value() == 0) return StepResult::error("request id 0");
 
-  Home h{config, entry, transaction, message.page, hint, out};
+  Home h{config, entry, transaction, message.page, hint, out, false};
   switch (message.type) {
     case MessageType::GetS:
     case MessageType::GetM:

@@ -41,6 +41,7 @@ struct HomeTransaction {
     MessageType type{};  // GetS or GetM
   };
   NodeSet active{};      // nodes whose Done is due: one, or several readers
+  NodeSet closing{};     // of these, whose Done comes from the home's own cache: their next request may be earlier
   bool readers = false;  // all of `active` read shared: another reader may join
   uint8_t queued = 0;    // entries of queue in use, oldest first
   std::array<RequestId, kNodesMax> request{};  // by node, for members of active
@@ -49,16 +50,19 @@ struct HomeTransaction {
   bool idle() const { return active.empty() && queued == 0; }
 };
 
-// What the home's own page looks like, as far as the executor can tell without waiting; a hint,
-// never needed for correctness.
-enum class MemoryHint : uint8_t { Unknown, NeverWritten };
+// What only the executor can tell; any answer is correct.
+struct HomeHint {
+  bool never_written = false;  // the home's own page, as far as can be seen without waiting
+  bool many = false;  // one of many requests that are answered together: their content would delay
+                      // what follows it on the control stream
+};
 
 // Handles a GetS, GetM, Put or Done from node `from` (authenticated by the transport).
 // `transaction` is the page's side record; a default one if it has none; to be kept exactly while
 // !idle().  A Put is never queued, so its content need not be kept: either this very step says
 // StoreMemory or the content is stale.
 StepResult home_step(const CoreConfig& config, DirectoryEntry& entry, HomeTransaction& transaction,
-                     NodeId from, const Message& message, MemoryHint hint, ActionList& out);
+                     NodeId from, const Message& message, HomeHint hint, ActionList& out);
 
 // Start of the cluster: the home owns its pages; pages of the kernel image are read copies
 // everywhere.

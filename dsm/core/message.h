@@ -16,7 +16,8 @@ enum class MessageType : uint8_t {
   GetS = 1,  // requester wants to read.  version: kNoCopy
   GetM,      // requester wants to write.  version: of the copy it has, else kNoCopy
   Put,       // the owner gives the page back, with content
-  Done,      // requester has installed what it was granted.  clean: see below
+  Done,      // requester has installed what it was granted.  clean: see below.  A home whose own
+             // cache served a request `closed` gets it from that cache, in the requester's name
   // from the home to a cache
   FwdS,    // owner: send Data(Read) to requester
   FwdM,    // owner: send Data(Write) with `acks` to requester and forget the page
@@ -44,6 +45,8 @@ struct Message {
   Content content = Content::None;
   bool clean = false;  // Data from an owner: it never wrote the page since it was granted; Done:
                        // copied from Data
+  bool closed = false;  // Fwd, Inv, Data, Grant: all that requester waits for comes from the home's
+                        // node, in order: it sends no Done, the home does not wait for one
   PageId page{};
   RequestId request{};  // of `requester`
   Epoch epoch{};
@@ -52,8 +55,10 @@ struct Message {
 };
 
 enum class Stream : uint8_t { Control, Bulk };
-constexpr Stream stream_of(MessageType type) {
-  return type == MessageType::Data || type == MessageType::Put ? Stream::Bulk : Stream::Control;
+// What a home sends next must not overtake the content of a closed request.
+constexpr Stream stream_of(const Message& m) {
+  const bool has_content = m.type == MessageType::Data || m.type == MessageType::Put;
+  return has_content && !m.closed ? Stream::Bulk : Stream::Control;
 }
 
 // True for messages that the home side of a node handles (home_step), false for its cache side

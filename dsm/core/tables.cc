@@ -34,7 +34,7 @@ void DirectoryTable::share_everywhere(PageId page) {
   entries_[page.value() - homed_.first.value()] = initial_shared_entry(config_.nodes);
 }
 
-StepResult DirectoryTable::step(NodeId from, const Message& message, MemoryHint hint,
+StepResult DirectoryTable::step(NodeId from, const Message& message, HomeHint hint,
                                 ActionList& out) {
   if (!homed_.has(message.page)) return StepResult::error("request for a page homed elsewhere");
   DirectoryEntry& e = entries_[message.page.value() - homed_.first.value()];

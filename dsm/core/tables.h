@@ -58,7 +58,7 @@ class DirectoryTable {
   // Start of the cluster only: the page has the same content on every node.
   void share_everywhere(PageId page);
 
-  StepResult step(NodeId from, const Message& message, MemoryHint hint, ActionList& out);
+  StepResult step(NodeId from, const Message& message, HomeHint hint, ActionList& out);
 
   const DirectoryEntry& entry(PageId page) const {
     return entries_[page.value() - homed_.first.value()];

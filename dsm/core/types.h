@@ -73,6 +73,7 @@ struct CoreConfig {
   bool migratory =
       true;  // pages that are read and then written by one node after the other move exclusively
   bool serve_readers_together = true;  // reads that wait one behind the other are served at once
+  bool close_at_home = true;  // no Done for a request that the home's node serves alone
 };
 
 // What a step says about its event.

@@ -21,7 +21,7 @@
 
 namespace pando::dsm {
 
-inline constexpr uint32_t kPeerProtocolVersion = 2;
+inline constexpr uint32_t kPeerProtocolVersion = 3;
 
 struct PeerMeshOptions {
   NodeId self{};

@@ -46,7 +46,7 @@ struct HomeCall {
   HomeTransaction& txn;
   NodeId from;
   Message message;
-  MemoryHint hint;
+  HomeHint hint;
   ActionList& out;
   StepResult run() { return home_step(config, entry, txn, from, message, hint, out); }
 };
@@ -195,6 +195,58 @@ StepResult counts_ack_twice(CacheCall& c) {
   return first;
 }
 
+StepResult closes_over_readers(HomeCall& c) {
+  const StepResult r = c.run();
+  const bool waits = !c.txn.active.empty();
+  edit_actions(c.out, [&](Action& a) {
+    a.message.closed = a.message.closed || (waits && a.message.type == MessageType::Data);
+    return true;
+  });
+  return r;
+}
+
+StepResult closes_at_once(HomeCall& c) {
+  const StepResult r = c.run();
+  bool closed = false;
+  for (const Action& a : c.out) closed |= a.message.closed && a.message.type != MessageType::Data;
+  if (closed) c.txn.active = NodeSet();
+  return r;
+}
+
+// Data that is not marked travels on the other stream; the requester knows all the same that it is
+// to send no Done.
+void unmark(ActionList& out) {
+  edit_actions(out, [](Action& a) {
+    if (a.message.type == MessageType::Data && a.message.acks == 0) a.message.closed = false;
+    return true;
+  });
+}
+
+StepResult closed_on_bulk(HomeCall& c) {
+  c.hint.many = false;
+  const StepResult r = c.run();
+  unmark(c.out);
+  return r;
+}
+
+StepResult closed_on_bulk(CacheCall& c) {
+  const bool from_home = receives(c.event, MessageType::Data) && c.event.from == c.page.home &&
+                         c.config.self != c.page.home && c.event.message.acks == 0;
+  const StepResult r = c.run();
+  unmark(c.out);
+  if (from_home)
+    edit_actions(c.out, [](Action& a) { return a.message.type != MessageType::Done; });
+  return r;
+}
+
+StepResult closes_without_done(CacheCall& c) {
+  const StepResult r = c.run();
+  edit_actions(c.out, [&c](Action& a) {
+    return a.message.type != MessageType::Done || a.message.requester == c.config.self;
+  });
+  return r;
+}
+
 struct Mutant {
   MutantInfo info;
   StepResult (*home)(HomeCall&) = nullptr;
@@ -223,6 +275,13 @@ constexpr Mutant kMutants[] = {
     {{"early-done", "Done is sent at installation"}, nullptr, early_done},
     {{"forgets-parked", "what was parked is served when the hold ends"}, nullptr, forgets_parked},
     {{"evicts-deaf", "an owner answers forwards while its Put is under way"}, nullptr, evicts_deaf},
+    {{"closes-over-readers", "a request that waits for other nodes is not closed"},
+     closes_over_readers},
+    {{"closes-at-once", "the home is busy until its own cache has answered"}, closes_at_once},
+    {{"closed-on-bulk", "what follows a closed request does not overtake its content"},
+     closed_on_bulk,
+     closed_on_bulk},
+    {{"closes-without-done", "the home's cache tells the home"}, nullptr, closes_without_done},
     {{"counts-ack-twice", "each acknowledgement counts once"}, nullptr, counts_ack_twice},
 };
 constexpr size_t kMutantCount = std::size(kMutants);
@@ -232,7 +291,7 @@ class MutantCore : public CoreSteps {
   explicit MutantCore(const Mutant& mutant) : mutant_(mutant) {}
 
   StepResult home(const CoreConfig& config, DirectoryEntry& entry, HomeTransaction& txn,
-                  NodeId from, const Message& message, MemoryHint hint,
+                  NodeId from, const Message& message, HomeHint hint,
                   ActionList& out) const override {
     HomeCall call{config, entry, txn, from, message, hint, out};
     return mutant_.home != nullptr ? mutant_.home(call) : call.run();

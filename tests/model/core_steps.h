@@ -19,7 +19,7 @@ class CoreSteps {
  public:
   virtual ~CoreSteps() = default;
   virtual StepResult home(const CoreConfig& config, DirectoryEntry& entry, HomeTransaction& txn,
-                          NodeId from, const Message& message, MemoryHint hint,
+                          NodeId from, const Message& message, HomeHint hint,
                           ActionList& out) const {
     return home_step(config, entry, txn, from, message, hint, out);
   }

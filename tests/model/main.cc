@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // coherence-model: searches every interleaving of the coherence core on one page.
 //
-//   coherence-model --nodes 3 --features evict,hold,exclusive,migratory,readers,hints
+//   coherence-model --nodes 3 --features evict,hold,exclusive,migratory,readers,close,hints
 //   coherence-model --nodes 2 --features evict --mutant loses-put      (exit 0 if the search
 //   catches it)
 #include <chrono>
@@ -19,7 +19,7 @@ namespace {
 struct Arguments {
   Options options;
   std::string mutant;
-  std::string features = "evict,hold,exclusive,migratory,readers,hints";
+  std::string features = "evict,hold,exclusive,migratory,readers,close,hints";
   size_t states_max = 50'000'000;
   bool list = false;
   bool coverage = false;
@@ -31,13 +31,13 @@ struct Arguments {
                "usage: coherence-model [--nodes 2..5] [--features LIST] [--mutant NAME] "
                "[--states-max N] [--coverage]\n"
                "       coherence-model --list-mutants\n"
-               "features: evict hold exclusive migratory readers hints image\n",
+               "features: evict hold exclusive migratory readers close hints image\n",
                what.c_str());
   std::exit(2);
 }
 
 void set_features(Options& o, std::string_view list) {
-  o.core.exclusive_grants = o.core.migratory = o.core.serve_readers_together = false;
+  o.core.exclusive_grants = o.core.migratory = o.core.serve_readers_together = o.core.close_at_home = false;
   while (!list.empty()) {
     const size_t comma = list.find(',');
     const std::string_view name = list.substr(0, comma);
@@ -52,6 +52,8 @@ void set_features(Options& o, std::string_view list) {
       o.core.migratory = true;
     else if (name == "readers")
       o.core.serve_readers_together = true;
+    else if (name == "close")
+      o.core.close_at_home = true;
     else if (name == "hints")
       o.hints = true;
     else if (name == "image")

@@ -127,8 +127,10 @@ World::Effect World::apply(const Transition& t) {
       }
       const bool hint_matters = options_.hints && entry_.is_owner(kHome) &&
                                 entry_.sharers.empty() && p.message.type != MessageType::Put;
-      const MemoryHint hint =
-          hint_matters && choose() ? MemoryHint::NeverWritten : MemoryHint::Unknown;
+      HomeHint hint;
+      hint.never_written = hint_matters && choose();
+      hint.many = options_.hints && options_.core.close_at_home &&
+                  p.message.type != MessageType::Put && choose();
       ActionList actions;
       const StepResult r = core_.home(config(0), entry_, txn_, from, p.message, hint, actions);
       if (r.outcome != Outcome::Ok) return fail(std::string("home: ") + r.reason), effect;
@@ -159,6 +161,7 @@ void World::step_cache(int node, const CacheEvent& event, Copy incoming, Effect&
 
 void World::run_actions(int node, const ActionList& actions, Copy incoming,
                         const Message& handled) {
+  sent_clean_ = false;
   for (const Action& a : actions) run(node, a, incoming, handled);
 }
 
@@ -213,13 +216,15 @@ void World::send(int node, const Action& a) {
     p.message.content = p.content == Copy::Zero ? Content::Zero : Content::Bytes;
     const bool clean_matters = p.message.right == Right::Write && entry_.migratory &&
                                right_of(n.entry.state) == Right::None;
-    p.message.clean = clean_matters && choose();
+    p.message.clean = sent_clean_ = clean_matters && choose();
+  } else if (p.message.type == MessageType::Done && p.message.requester.value() != node) {
+    p.message.clean = sent_clean_;
   }
   if (a.payload == Payload::Move) {
     n.page = Copy::Hole;
     n.mapped = Right::None;
   }
-  Channel& c = stream(node, a.to.value(), stream_of(a.message.type));
+  Channel& c = stream(node, a.to.value(), stream_of(a.message));
   if (c.size == Channel::kDepth) return fail("stream deeper than the model allows");
   c.packet[c.size++] = p;
 }
@@ -262,7 +267,7 @@ void World::check() {
     if (n.mapped != right_of(n.entry.state)) fail(who + " maps more or less than its state says");
   }
   if (writers > 1 || (writers == 1 && readers > 0)) fail("a writer is not alone");
-  if (txn_.queued >= n_) fail("more requests queue at the home than there are other nodes");
+  if (txn_.queued > n_) fail("more requests queue at the home than there are nodes");
   if (!error_.empty() || !quiet()) return;
   // Nothing is on its way and nothing is held: whatever was asked must have been answered.
   if (!txn_.idle()) fail("the home waits for ever");
@@ -307,6 +312,7 @@ void packet(Archive& ar, Packet& p) {
   m.right = static_cast<Right>(bits >> 3 & 3);
   m.content = static_cast<Content>(bits >> 5 & 3);
   m.clean = bits >> 7;
+  value(ar, m.closed);
   if (carries_content(m)) {
     value(ar, p.content);
   } else {
@@ -328,12 +334,14 @@ void cache_txn(Archive& ar, uint8_t self, CacheTransaction& t) {
     ar.version(t.granted);
     ar.byte(t.acks);
     value(ar, t.clean);
+    value(ar, t.closed);
     ar.set(t.acked);
   }
   for (int i = 0; i < t.parked; ++i) {
     CacheTransaction::Parked& p = t.parked_message[i];
     value(ar, p.type);
     ar.byte(p.acks);
+    value(ar, p.closed);
     node_id(ar, p.requester);
     ar.request(p.requester.value(), p.request);
     if (p.type == MessageType::FwdM) ar.version(p.version);
@@ -368,6 +376,7 @@ void World::fields(Archive& ar) {
     value(ar, entry_.migratory);
   }
   ar.set(txn_.active);
+  ar.set(txn_.closing);
   value(ar, txn_.readers);
   ar.byte(txn_.queued);
   for (int i = 0; i < n_; ++i) {

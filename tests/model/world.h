@@ -116,6 +116,7 @@ class World {
   uint8_t choices_ = 0;
   int choices_used_ = 0;
   bool hold_started_ = false;
+  bool sent_clean_ = false;  // by the step under way
   Coverage coverage_;
   std::string error_;
   std::string attempt_;  // reused by encode()

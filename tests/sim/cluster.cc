@@ -288,14 +288,15 @@ void Cluster::receive(int node, NodeId from, const Packet& packet) {
 void Cluster::home_receives(int node, NodeId from, const Packet& packet) {
   const int page = static_cast<int>(packet.message.page.value());
   HomePage& h = home_[page];
-  const MemoryHint hint = nodes_[node].page[page].page.kind == Kind::Zero ? MemoryHint::NeverWritten
-                                                                          : MemoryHint::Unknown;
+  HomeHint hint;
+  hint.never_written = nodes_[node].page[page].page.kind == Kind::Zero;
+  hint.many = random_.one_in(4);
   ActionList actions;
   const StepResult r =
       core_.home(config(node), h.entry, h.txn, from, packet.message, hint, actions);
   if (r.outcome != Outcome::Ok) return fail(std::string("home: ") + r.reason);
-  if (h.txn.queued >= scenario_.nodes)
-    return fail("more requests queue than there are other nodes");
+  if (h.txn.queued > scenario_.nodes)
+    return fail("more requests queue than there are nodes");
   run_actions(node, page, actions, packet);
   check_page(page);
 }
@@ -320,6 +321,7 @@ StepResult Cluster::cache_step(int node, int page, const CacheEvent& event,
 }
 
 void Cluster::run_actions(int node, int page, const ActionList& actions, const Packet& handled) {
+  sent_clean_ = false;
   for (const Action& a : actions) run_action(node, page, a, handled);
 }
 
@@ -378,12 +380,15 @@ void Cluster::send_action(int node, int page, const Action& a) {
     packet.message.content = packet.content.kind == Kind::Zero ? Content::Zero : Content::Bytes;
     packet.message.clean = a.message.type == MessageType::Data && !p.written &&
                            !(home_of(page) == node && home_[page].entry.owned_by_memory());
+    sent_clean_ = packet.message.clean;
+  } else if (a.message.type == MessageType::Done && a.message.requester.value() != node) {
+    packet.message.clean = sent_clean_;
   }
   if (a.payload == Payload::Move) {
     p.page = PageData{};
     p.mapped = Right::None;
   }
-  post(node, a.to.value(), stream_of(a.message.type), packet);
+  post(node, a.to.value(), stream_of(a.message), packet);
 }
 
 // --- holds and eviction

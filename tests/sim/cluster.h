@@ -200,6 +200,7 @@ class Cluster {
   uint64_t next_serial_ = 1;
   Nanos now_ns_ = 0;
   Nanos hold_window_ns_ = 0;  // for the Hold event under way
+  bool sent_clean_ = false;  // by the step under way
   bool crashed_ = false;
   bool trace_ = false;
   std::string error_;

@@ -18,6 +18,7 @@ Scenario draw_scenario(uint64_t seed) {
   s.core.exclusive_grants = !r.one_in(3);
   s.core.migratory = !r.one_in(3);
   s.core.serve_readers_together = !r.one_in(3);
+  s.core.close_at_home = !r.one_in(3);
   s.core.epoch = Epoch(7);
 
   s.delay_max_ns = r.between(2'000, r.one_in(3) ? 1'000'000 : 60'000);

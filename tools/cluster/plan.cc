@@ -32,6 +32,7 @@ void set_switches(v1::Switches& out, const config::SwitchConfig& in) {
   if (in.batching) out.set_batching(*in.batching);
   if (in.direct) out.set_direct(*in.direct);
   if (in.runs) out.set_runs(*in.runs);
+  if (in.close_at_home) out.set_close_at_home(*in.close_at_home);
   if (in.prefetch_pages) out.set_prefetch_pages(*in.prefetch_pages);
   if (in.delay) out.set_delay_us(to_us(*in.delay));
 }

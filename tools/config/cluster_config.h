@@ -28,7 +28,7 @@ struct SecurityConfig {
 
 // Absent = the agent's own default.
 struct SwitchConfig {
-  std::optional<bool> exclusive_grants, migratory, adaptive_hold, batching, direct, runs;
+  std::optional<bool> exclusive_grants, migratory, adaptive_hold, batching, direct, runs, close_at_home;
   std::optional<Nanoseconds> hold, spin, delay;
   std::optional<uint32_t> fault_around_pages, prefetch_pages;
 };

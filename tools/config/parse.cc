@@ -77,6 +77,7 @@ SwitchConfig read_switches(const TableReader& in) {
   out.batching = in.maybe_on("batching");
   out.direct = in.maybe_on("direct");
   out.runs = in.maybe_on("runs");
+  out.close_at_home = in.maybe_on("close_at_home");
   out.hold = in.maybe_duration("hold");
   out.spin = in.maybe_duration("spin");
   out.delay = in.maybe_duration("delay");

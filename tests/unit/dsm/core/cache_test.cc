@@ -255,6 +255,62 @@ TEST_CASE("cache: own home: content that is in place comes from the own home alo
   CHECK(page.receive(kSelf, m).ok());
 }
 
+TEST_CASE("cache: closed: a request that the home has closed ends without a Done") {
+  const auto closed = [](Message m) {
+    m.closed = true;
+    return m;
+  };
+  Page read(IS_D);
+  CHECK(read.text(read.receive(kHome, closed(data(Right::Read, 0)))) ==
+        "S: Fill, Raise read, StartHold, Wake");
+  Page write(IM_AD);
+  CHECK(write.text(write.receive(kHome, closed(data(Right::Write, 1)))) == "IM_AD: Fill");
+  CHECK(write.text(write.receive(kHome, message(MessageType::InvAck))) ==
+        "M: Raise write, StartHold, Wake");
+  Page upgrade(SM_A);
+  CHECK(upgrade.text(upgrade.receive(kHome, closed(message(MessageType::Grant)))) ==
+        "M: Raise write, StartHold, Wake");
+  CHECK(upgrade.txn.idle());
+  upgrade.entry.state = S;  // the next request is not closed by the last one's mark
+  upgrade.local(CacheEventType::Write);
+  Message grant = message(MessageType::Grant);
+  grant.request = RequestId(10);
+  CHECK(upgrade.text(upgrade.receive(kHome, grant)) == "M: Raise write, StartHold, Wake, Done>0");
+}
+
+TEST_CASE("cache: closed: the home's own cache ends it in the requester's name") {
+  struct Row {
+    CacheState state;
+    MessageType message;
+    const char* result;
+  };
+  const Row rows[] = {
+      {M, MessageType::FwdS, "O: Downgrade, Data>2 S copy closed, Done>1"},
+      {O, MessageType::FwdS, "O: Data>2 S copy closed, Done>1"},
+      {M, MessageType::FwdM, "I: Data>2 M move closed, Done>1"},
+      {OM_A, MessageType::FwdM, "IM_AD: Data>2 M move closed, Done>1"},
+      {S, MessageType::Inv, "I: Zap, InvAck>2, Done>1"},
+      {SM_A, MessageType::Inv, "IM_AD: Zap, InvAck>2, Done>1"},
+  };
+  for (const Row& row : rows) {
+    for (const bool held : {false, true}) {
+      Page page(row.state);
+      page.where.home = kSelf;
+      page.entry.held = held;
+      Message m = message(row.message);
+      m.closed = true;
+      m.acks = 0;
+      CAPTURE(name_of(row.state), name_of(row.message), held);
+      StepResult r = page.receive(kSelf, m);
+      if (held && page.txn.parked != 0) r = page.local(CacheEventType::HoldExpired);
+      CHECK(page.text(r) == row.result);
+      const Message& done = page.out[page.out.size() - 1].message;
+      CHECK(done.requester == kOther);
+      CHECK(done.request == kTheirs);
+    }
+  }
+}
+
 TEST_CASE("cache: own home: the home's pages are never evicted") {
   for (CacheState s : {S, O, M}) {
     Page page(s);
@@ -327,6 +383,8 @@ TEST_CASE("cache: hostile peer: a message that cannot be is refused and changes 
       {S, kHome, with(inv, [](Message& m) { m.requester = NodeId(9); })},  // for nobody
       {S, kHome, with(inv, [](Message& m) { m.request = RequestId(0); })},
       {S, kHome, with(inv, [](Message& m) { m.page = PageId(41); })},
+      {S, kHome, with(inv, [](Message& m) { m.closed = true; })},  // this node is not the home
+      {IM_AD, kOther, with(write, [](Message& m) { m.closed = true; })},
       {M, kHome, with(fwd, [](Message& m) { m.acks = 4; })},
       {M, kHome, with(fwd, [](Message& m) { m.version = kNoCopy; })},
       {IM_AD, kOther, with(write, [](Message& m) { m.request = RequestId(8); })},

@@ -21,11 +21,12 @@ struct Home {
                     .epoch = Epoch(3),
                     .exclusive_grants = false,
                     .migratory = false,
-                    .serve_readers_together = false};
+                    .serve_readers_together = false,
+                    .close_at_home = false};
   DirectoryEntry entry;
   HomeTransaction txn;
   ActionList out;
-  MemoryHint hint = MemoryHint::Unknown;
+  HomeHint hint;
 
   explicit Home(uint8_t owner = kMemory, uint16_t sharers = 0) {
     entry.owner = owner;
@@ -168,11 +169,71 @@ TEST_CASE("home: exclusive: a read of a page that nobody shares brings the right
 TEST_CASE("home: exclusive: a page that the home never wrote goes away whole") {
   Home home(0);
   home.config.exclusive_grants = true;
-  home.hint = MemoryHint::NeverWritten;
+  home.hint.never_written = true;
   CHECK(home.step(GetS, 1) == "FwdM>0");
   Home used(0);
   used.config.exclusive_grants = true;
   CHECK(used.step(GetS, 1) == "FwdS>0");
+}
+
+// Home 0 with close_at_home: what it says, and whether it still waits for a Done.
+TEST_CASE("home: closing: a request that this node serves alone needs no Done") {
+  struct ClosingRow {
+    uint8_t owner;
+    uint16_t sharers;
+    MessageType type;
+    Version version;
+    const char* actions;
+    bool busy;
+  };
+  const Version none = kNoCopy;
+  const Version now{5};
+  const ClosingRow rows[] = {
+      {kMemory, 0b0000, GetS, none, "Data>1 S copy closed", false},
+      {kMemory, 0b0100, GetS, none, "Data>1 S copy closed", false},
+      {kMemory, 0b0000, GetM, none, "Data>1 M move closed", false},
+      {kMemory, 0b0010, GetM, now, "Grant>1 closed", false},
+      // The own cache closes it with a Done in node 1's name.
+      {0, 0b0000, GetS, none, "FwdS>0 closed", true},
+      {0, 0b0000, GetM, none, "FwdM>0 closed", true},
+      {0, 0b0010, GetM, now, "Grant>1 closed acks=1, Inv>0 closed", true},
+      {kMemory, 0b0001, GetM, none, "Data>1 M copy closed acks=1, Inv>0 closed", true},
+      // Others take part.
+      {2, 0b0000, GetS, none, "FwdS>2", true},
+      {0, 0b0100, GetM, none, "FwdM>0 acks=1, Inv>2", true},
+      {kMemory, 0b0101, GetM, none, "Data>1 M copy acks=2, Inv>0, Inv>2", true},
+  };
+  for (const ClosingRow& row : rows) {
+    Home home(row.owner, row.sharers);
+    home.config.close_at_home = true;
+    CAPTURE(&row - rows);
+    CHECK(home.step(row.type, 1, row.version) == row.actions);
+    CHECK(home.txn.idle() == !row.busy);
+  }
+}
+
+TEST_CASE("home: closing: its own requests, and answers to many, wait for a Done") {
+  Home own;
+  own.config.close_at_home = true;
+  CHECK(own.step(GetM, 0) == "Data>0 M in-place");
+  Home many;
+  many.config.close_at_home = true;
+  many.hint.many = true;
+  CHECK(many.step(GetS, 1) == "Data>1 S copy");
+  CHECK(many.step(Done, 1).empty());
+}
+
+TEST_CASE("home: closing: the next request of a node may be earlier than the own cache's Done") {
+  Home home(0);
+  home.config.close_at_home = true;
+  CHECK(home.step(GetS, 1) == "FwdS>0 closed");
+  CHECK(home.step(GetM, 1, Version(5)).empty());  // waits
+  CHECK(home.step(GetM, 1, Version(5)) == "-");   // but not two of them
+  home.out.clear();
+  const Message done = Home::message(Done, 1);
+  REQUIRE(home.step(NodeId(0), done).ok());
+  CHECK(words(home.out) == "Grant>1 closed acks=1, Inv>0 closed");
+  CHECK_FALSE(home.step(NodeId(2), done).ok());  // only the home's own cache speaks for others
 }
 
 TEST_CASE("home: migratory: read then write by one node after the other is noticed") {

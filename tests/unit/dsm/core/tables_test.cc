@@ -55,9 +55,9 @@ TEST_CASE("tables: bounds: a page outside is an error of the peer") {
   CHECK_FALSE(cache.receive(NodeId(0), get(MessageType::Inv, 2, 35), out).ok());
   CHECK_FALSE(cache.receive(NodeId(0), get(MessageType::Inv, 2, 0xffffffff), out).ok());
   CHECK_FALSE(
-      directory.step(NodeId(2), get(MessageType::GetS, 2, 9), MemoryHint::Unknown, out).ok());
+      directory.step(NodeId(2), get(MessageType::GetS, 2, 9), HomeHint{}, out).ok());
   CHECK_FALSE(
-      directory.step(NodeId(2), get(MessageType::GetS, 2, 30), MemoryHint::Unknown, out).ok());
+      directory.step(NodeId(2), get(MessageType::GetS, 2, 30), HomeHint{}, out).ok());
 }
 
 TEST_CASE("tables: side records: taken while busy, given back after") {
@@ -88,11 +88,11 @@ TEST_CASE("tables: side records: taken while busy, given back after") {
 TEST_CASE("tables: overload: the home refuses what it cannot track") {
   DirectoryTable directory(config_of(0), kRanges[0], 1);
   ActionList out;
-  CHECK(directory.step(NodeId(1), get(MessageType::GetS, 1, 0), MemoryHint::Unknown, out).ok());
-  CHECK(directory.step(NodeId(1), get(MessageType::GetS, 1, 1), MemoryHint::Unknown, out).outcome ==
+  CHECK(directory.step(NodeId(1), get(MessageType::GetS, 1, 0), HomeHint{}, out).ok());
+  CHECK(directory.step(NodeId(1), get(MessageType::GetS, 1, 1), HomeHint{}, out).outcome ==
         Outcome::Overload);
   CHECK(directory.entry(PageId(1)).is_owner(NodeId(0)));
-  CHECK(directory.step(NodeId(2), get(MessageType::GetS, 2, 0), MemoryHint::Unknown, out).ok());
+  CHECK(directory.step(NodeId(2), get(MessageType::GetS, 2, 0), HomeHint{}, out).ok());
 }
 
 // Any bytes from a peer: an outcome, never a crash, and nothing grows without bound.
@@ -118,7 +118,7 @@ TEST_CASE("tables: hostile peer: random messages are survived") {
     const NodeId from(static_cast<uint8_t>(pick(4)));
     ActionList out;
     const StepResult r = is_for_home(m.type)
-                             ? directory.step(from, m, MemoryHint::NeverWritten, out)
+                             ? directory.step(from, m, HomeHint{.never_written = true}, out)
                              : cache.receive(from, m, out);
     if (!r.ok()) CHECK(out.empty());
     (r.ok() ? accepted : refused)++;

@@ -20,6 +20,7 @@ inline std::string words(const Action& a) {
   constexpr const char* kPayload[] = {"", " copy", " move", " kept"};
   text += kPayload[static_cast<int>(a.payload)];
   if (a.message.content == Content::InPlace) text += " in-place";
+  if (a.message.closed) text += " closed";
   if (a.message.acks != 0) text += " acks=" + std::to_string(a.message.acks);
   return text;
 }

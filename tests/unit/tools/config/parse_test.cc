@@ -82,6 +82,7 @@ adaptive_hold = true
 fault_around_pages = 8
 spin = "50us"
 batching = false
+close_at_home = false
 delay = "1ms"
 [[node]]
 name = "a"
@@ -113,6 +114,7 @@ listen = "[fd00::2]:7711"
   CHECK(config.switches.hold == 150us);
   CHECK(config.switches.fault_around_pages == 8u);
   CHECK(config.switches.batching == false);
+  CHECK(config.switches.close_at_home == false);
   CHECK(config.switches.delay == 1ms);
   const NodeConfig& a = config.nodes.at(0);
   CHECK(a.cache_bytes == uint64_t{64} << 20);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
@@ -14,6 +15,9 @@ namespace pando::dsm {
 namespace {
 
 constexpr size_t kFetchesTogether = 32;
+constexpr uint32_t kManyWait = 8;
+constexpr std::chrono::microseconds kGatherForEach{20};  // thread that waits
+constexpr uint32_t kGatherForMax = 32;
 constexpr std::chrono::milliseconds kWait{200};  // bounds every sleep; nothing depends on it
 
 template <class T>
@@ -48,6 +52,7 @@ void ClientLink::run_requests() {
   const auto still_empty = [&] { return requests_.empty() && fabric_out_.empty() && !stopping_; };
   for (;;) {
     const bool last_round = stopping_;
+    gather();
     if (!drain()) return;
     if (last_round) return;
     const auto until = std::chrono::steady_clock::now() + spin;
@@ -55,6 +60,14 @@ void ClientLink::run_requests() {
       __builtin_ia32_pause();
     if (still_empty()) wait_doorbell(control_.header().agent_doorbell, still_empty, kWait);
   }
+}
+
+// Where many threads wait for pages, more are about to: this thread, which runs before them, lets some of them come, and sends
+// for their pages together.
+void ClientLink::gather() {
+  const uint32_t waiting = control_.header().waiting_threads.load(std::memory_order_relaxed);
+  if (waiting < kManyWait || !fabric_out_.empty() || stopping_) return;
+  std::this_thread::sleep_for(kGatherForEach * std::min(waiting, kGatherForMax));
 }
 
 // False: the rings are broken.

@@ -62,6 +62,7 @@ class ClientLink {
 
   void run_requests();
   bool drain();
+  void gather();
   RecordRing::Pop take_requests();
   void hand_fetches_over();
   void handle_request(std::span<const uint8_t> record);

@@ -137,8 +137,11 @@ void SharedNodeClient::ask(PageId page, uint32_t bits, const FaultInfo& info) {
   if (first) bits = (bits & ~PageWord::kAhead) | (write ? PageWord::kAskedWrite : PageWord::kAskedRead);
   word.unlock(bits);
   // After the unlock: the agent takes the lock as soon as it sees the request.
-  if (first && !request(page, info.access, info.vcpu)) return;
-  word.wait_change(bits, nanoseconds(control_.header().spin_ns), kEndedCheck);
+  auto& waiting = control_.header().waiting_threads;
+  waiting.fetch_add(1, std::memory_order_relaxed);
+  if (!first || request(page, info.access, info.vcpu))
+    word.wait_change(bits, nanoseconds(control_.header().spin_ns), kEndedCheck);
+  waiting.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // False: the cluster has ended.

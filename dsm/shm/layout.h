@@ -24,7 +24,7 @@
 namespace pando::dsm {
 
 inline constexpr uint64_t kControlMagic = 0x6c7274636f646e70;  // "pndoctrl"
-inline constexpr uint32_t kControlVersion = 4;
+inline constexpr uint32_t kControlVersion = 5;
 inline constexpr size_t kNodeNameMax = 16;  // with the NUL
 inline constexpr uint32_t kInstallTimeShift = 10;
 
@@ -87,6 +87,7 @@ struct ControlHeader {
   alignas(64) Doorbell agent_doorbell;               // requests and fabric out
   alignas(64) Doorbell client_doorbell;              // fabric in
   alignas(64) std::atomic<uint64_t> fault_sequence;  // client: records written so far
+  std::atomic<uint32_t> waiting_threads;             // client: that wait for a page, or were woken and have not run yet
   std::atomic<int64_t> fetch_ns;                     // client: FetchTime estimate (dsm/core/hold_policy.h)
   std::atomic<int64_t> round_trip_ns;                // agent: to the slowest peer and back
   std::atomic<uint64_t> cpu_area_offset[kVcpusMax];  // client: of its own vCPUs' per-CPU variables, 0 = not known

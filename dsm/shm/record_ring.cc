@@ -51,6 +51,8 @@ RecordRing::Push RecordRing::try_push(std::span<const uint8_t> head, std::span<c
 
 RecordRing::Push RecordRing::push(std::span<const uint8_t> head, std::span<const uint8_t> body,
                                   std::chrono::nanoseconds limit) {
+  const Push at_once = try_push(head, body);  // without asking for a wake-up, which the consumer would pay for
+  if (at_once != Push::Full) return at_once;
   const auto deadline = std::chrono::steady_clock::now() + limit;
   for (;;) {
     const uint32_t seen = index_->space_count.load(std::memory_order_seq_cst);

@@ -10,7 +10,7 @@ import subprocess
 
 RAM_BASE = 0x60000000
 MAGIC = b"pndoctrl"
-VERSION = 4
+VERSION = 5
 HEADER = struct.Struct("<8sIIQQQQ16s16s16sQI")  # up to fault_records_count
 RECORD = struct.Struct("<QqQQQQIHBBQ")
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <latch>
 #include <string>
 #include <thread>
 #include <vector>
@@ -174,10 +175,13 @@ class Bench {
     if (w_.self() == 1) {
       std::atomic<uint64_t> next{0};
       std::vector<uint64_t> times(kSamples);
-      const auto begun = Clock::now();
+      std::latch all_run(threads);  // the price of a thread's start is none of a fault's
+      std::vector<Clock::time_point> begun(static_cast<size_t>(threads));
       std::vector<std::thread> running;
       for (int t = 0; t < threads; ++t)
-        running.emplace_back([&] {
+        running.emplace_back([&, t] {
+          all_run.arrive_and_wait();
+          begun[static_cast<size_t>(t)] = Clock::now();
           for (uint64_t i = next++; i < kSamples; i = next++) {
             const auto touched = Clock::now();
             (void)*word(0, area, i);
@@ -186,7 +190,7 @@ class Bench {
         });
       for (std::thread& t : running) t.join();
       const std::string name = "faulters_" + std::to_string(threads);
-      append(name + "_per_second " + std::to_string(kSamples * 1'000'000'000 / ns_since(begun)));
+      append(name + "_per_second " + std::to_string(kSamples * 1'000'000'000 / ns_since(std::ranges::min(begun))));
       report(name, times);
     }
     meet();

@@ -115,6 +115,34 @@ TEST_CASE("stub: a page that this node does not have: is fetched without the gue
   CHECK(g.node.windows_are_sane);
 }
 
+// A kick that finds its stub just stopped is answered by nobody.
+TEST_CASE("stub: kicked when it has just stopped: idle stubs are not taken for unresponsive ones") {
+  constexpr int kSpaces = 60, kRunsEach = 20, kUnresponsiveMs = 200;
+  Guest g({.unresponsive_ms = kUnresponsiveMs});
+  TestCpu cpu;
+  g.code(just_call_start, just_call_end);
+  std::atomic<bool> over{false};
+  std::thread kicker([&] {
+    while (!over) AddressSpaces::kick(cpu.run);
+  });
+  const UserRegs start = g.regs;
+  for (uint32_t mm = 1; mm <= kSpaces; mm++) {
+    for (int i = 0; i < kRunsEach; i++) {
+      g.regs = start;
+      long exit = PANDO_EXIT_INTERRUPT;
+      for (int tries = 0; tries < 1000 && exit == PANDO_EXIT_INTERRUPT; tries++) exit = g.run_with_code(cpu, MmId(mm));
+      if (exit != PANDO_EXIT_SYSCALL) over = true;
+      if (over) kicker.join();
+      REQUIRE(exit == PANDO_EXIT_SYSCALL);
+    }
+  }
+  over = true;
+  kicker.join();
+  std::this_thread::sleep_for(std::chrono::milliseconds(3 * kUnresponsiveMs));
+  CHECK(g.spaces.counters().violations == 0);
+  CHECK(g.spaces.counters().stubs_killed == 0);
+}
+
 TEST_CASE("stub: a page that nobody wrote, on a node that is alone: is there with its mapping") {
   Guest g;
   TestCpu cpu;

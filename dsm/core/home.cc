@@ -45,8 +45,7 @@ bool serves_exclusively(const Home& h, const Waiting& w) {
   if (w.type != MessageType::GetS || !e.sharers.empty()) return false;
   if (e.migratory) return true;
   if (e.owned_by_memory()) return h.config.exclusive_grants;
-  return h.config.exclusive_grants && e.is_owner(h.config.self) &&
-         h.hint.never_written;
+  return h.config.exclusive_grants && e.is_owner(h.config.self) && h.hint.never_written;
 }
 
 void note_writer(Home& h, NodeId writer) {
@@ -63,7 +62,7 @@ bool looks_migratory(const Home& h, const Waiting& w) {
          !e.owned_by_memory() && e.owner == e.last_writer;
 }
 
-// Whether all that the requester will wait for comes from this node, on one stream.
+// If this node alone serves it.
 bool may_close(const Home& h, const Waiting& w) {
   return h.config.close_at_home && w.node != h.config.self && !h.hint.many;
 }
@@ -77,8 +76,11 @@ void finish(HomeTransaction& txn, NodeId node) {
 }
 
 void close(Home& h, const Waiting& w, bool all_sent) {
-  if (all_sent) finish(h.txn, w.node);
-  else h.txn.closing.add(w.node);
+  if (all_sent) {
+    finish(h.txn, w.node);
+  } else {
+    h.txn.closing.add(w.node);
+  }
 }
 
 void serve_shared_read(Home& h, const Waiting& w) {
@@ -121,7 +123,7 @@ void serve_exclusive(Home& h, const Waiting& w) {
   if (upgrade && owner != DirectoryEntry::kMemory) revoke.add(NodeId(owner));
   if (upgrade) revoke.remove(w.node);
   const int acks = revoke.size();
-  const bool answers = upgrade || owner == DirectoryEntry::kMemory;  // the home itself, not an owner
+  const bool answers = upgrade || owner == DirectoryEntry::kMemory;  // the home, not an owner
   h.closes = may_close(h, w) && revoke.without(h.config.self).empty() &&
              (answers || owner == h.config.self.value());
   note_writer(h, w.node);
@@ -225,7 +227,8 @@ StepResult on_done(Home& h, const Message& m) {
 StepResult home_step(const CoreConfig& config, DirectoryEntry& entry, HomeTransaction& transaction,
                      NodeId from, const Message& message, HomeHint hint, ActionList& out) {
   if (message.epoch != config.epoch) return {Outcome::StaleEpoch, ""};
-  const bool own_name = message.requester == from || (message.type == MessageType::Done && from == config.self);
+  const bool own_name =
+      message.requester == from || (message.type == MessageType::Done && from == config.self);
   if (from.value() >= config.nodes || message.requester.value() >= config.nodes || !own_name)
     return StepResult::error("request in the name of another node");
   if (message.request.value() == 0) return StepResult::error("request id 0");

@@ -41,7 +41,8 @@ struct HomeTransaction {
     MessageType type{};  // GetS or GetM
   };
   NodeSet active{};      // nodes whose Done is due: one, or several readers
-  NodeSet closing{};     // of these, whose Done comes from the home's own cache: their next request may be earlier
+  NodeSet closing{};     // of these, whose Done comes from the home's own cache; their next request
+                         // may be earlier
   bool readers = false;  // all of `active` read shared: another reader may join
   uint8_t queued = 0;    // entries of queue in use, oldest first
   std::array<RequestId, kNodesMax> request{};  // by node, for members of active

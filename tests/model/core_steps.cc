@@ -234,8 +234,7 @@ StepResult closed_on_bulk(CacheCall& c) {
                          c.config.self != c.page.home && c.event.message.acks == 0;
   const StepResult r = c.run();
   unmark(c.out);
-  if (from_home)
-    edit_actions(c.out, [](Action& a) { return a.message.type != MessageType::Done; });
+  if (from_home) edit_actions(c.out, [](Action& a) { return a.message.type != MessageType::Done; });
   return r;
 }
 

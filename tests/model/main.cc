@@ -37,7 +37,8 @@ struct Arguments {
 }
 
 void set_features(Options& o, std::string_view list) {
-  o.core.exclusive_grants = o.core.migratory = o.core.serve_readers_together = o.core.close_at_home = false;
+  o.core.exclusive_grants = o.core.migratory = o.core.serve_readers_together =
+      o.core.close_at_home = false;
   while (!list.empty()) {
     const size_t comma = list.find(',');
     const std::string_view name = list.substr(0, comma);

@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <random>
 #include <thread>
 
@@ -23,7 +24,8 @@ using pando::test::Worker;
 namespace {
 
 constexpr uint64_t kControlPage = 0;   // of node 0: barriers and totals
-constexpr uint64_t kFirstDataPage = 8;  // of each node
+constexpr uint64_t kFirstDataPage = 32;  // of each node; before it, on node 0: what was added to each page
+constexpr uint64_t kExpectedPerPage = kPageSize / 8;
 constexpr int kSlots = 400;
 
 struct DataPage {
@@ -40,13 +42,17 @@ struct Totals {
   std::atomic<uint64_t> operations, errors;
 };
 struct ExpectedPage {
-  std::atomic<uint64_t> added[kPageSize / 8];
+  std::atomic<uint64_t> added[kExpectedPerPage];
 };
 
 class Checker {
  public:
   Checker(Worker& w, int slot) : w_(w), slot_(slot), pages_(w.number("--pages", 64)) {
     const auto nodes = static_cast<uint64_t>(w.nodes());
+    if (pages_ * nodes > (kFirstDataPage - 1) * kExpectedPerPage) {
+      std::fprintf(stderr, "random: --pages %lu: too many, there is no room for their sums\n", pages_);
+      std::exit(2);
+    }
     seen_.assign(pages_ * nodes, 0);
     added_.assign(pages_ * nodes, 0);
     mine_.assign(pages_ * nodes, 0);
@@ -64,7 +70,7 @@ class Checker {
   Totals& totals() { return *reinterpret_cast<Totals*>(w_.range(0) + kControlPage * kPageSize); }
   std::atomic<uint64_t>& expected(uint64_t p) {
     auto* pages = reinterpret_cast<ExpectedPage*>(w_.range(0) + kPageSize);
-    return pages[p / 512].added[p % 512];
+    return pages[p / kExpectedPerPage].added[p % kExpectedPerPage];
   }
   DataPage& page(uint64_t p) {
     const auto nodes = static_cast<uint64_t>(w_.nodes());

@@ -175,7 +175,8 @@ void Agent::bring_up(ClusterPlan plan) {
   m.coherence = std::make_unique<Coherence>(config_, m.plan, *m.memory, *m.control, *m.mesh,
                                             static_cast<Coherence::Watcher&>(*this), trace_);
   m.client = std::make_unique<ClientLink>(*m.control, static_cast<ClientHandler&>(*this),
-                                          ClientLinkOptions{config_.switches.spin, config_.switches.realtime});
+                                          ClientLinkOptions{config_.switches.spin, config_.switches.realtime,
+                                                            config_.switches.batching});
   ready_.resize(m.plan.nodes.size());
   start_vmm();
   m.vmm_pid = m.vmm->pid();

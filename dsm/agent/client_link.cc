@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kFetchesTogether = 32;
 constexpr uint32_t kManyWait = 8;
 constexpr std::chrono::microseconds kGatherForEach{20};  // thread that waits
-constexpr uint32_t kGatherForMax = 32;
+constexpr uint32_t kGatherForMax = 32;  // threads
 constexpr std::chrono::milliseconds kWait{200};  // bounds every sleep; nothing depends on it
 
 template <class T>
@@ -63,10 +63,10 @@ void ClientLink::run_requests() {
 }
 
 // Where many threads wait for pages, more are about to: this thread, which runs before them, lets some of them come, and sends
-// for their pages together.
+// for their pages together.  Nothing depends on the sleep; an IPI that comes meanwhile waits for its rest.
 void ClientLink::gather() {
   const uint32_t waiting = control_.header().waiting_threads.load(std::memory_order_relaxed);
-  if (waiting < kManyWait || !fabric_out_.empty() || stopping_) return;
+  if (!options_.batching || waiting < kManyWait || !fabric_out_.empty() || stopping_) return;
   std::this_thread::sleep_for(kGatherForEach * std::min(waiting, kGatherForMax));
 }
 

@@ -42,6 +42,7 @@ class ClientHandler {
 struct ClientLinkOptions {
   std::chrono::nanoseconds spin{0};  // looks for requests this long before it sleeps
   bool realtime = false;             // see responsive.h; a real-time thread never spins
+  bool batching = true;              // requests of many waiting threads may leave together
 };
 
 class ClientLink {

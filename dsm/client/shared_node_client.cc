@@ -137,7 +137,7 @@ void SharedNodeClient::ask(PageId page, uint32_t bits, const FaultInfo& info) {
   if (first) bits = (bits & ~PageWord::kAhead) | (write ? PageWord::kAskedWrite : PageWord::kAskedRead);
   word.unlock(bits);
   // After the unlock: the agent takes the lock as soon as it sees the request.
-  auto& waiting = control_.header().waiting_threads;
+  auto& waiting = control_.header().waiting_threads;  // a hint, read by ClientLink::gather
   waiting.fetch_add(1, std::memory_order_relaxed);
   if (!first || request(page, info.access, info.vcpu))
     word.wait_change(bits, nanoseconds(control_.header().spin_ns), kEndedCheck);

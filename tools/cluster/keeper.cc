@@ -84,7 +84,7 @@ pid_t start_keeper(const RuntimeDir& runtime, const std::vector<HeldAgent>& agen
     }
   }
   for (const std::string& word : restart) command.push_back("--restart=" + word);
-  return spawn(command, fds, "/proc/self/exe");
+  return spawn(command, fds, Apart::Session, "/proc/self/exe");
 }
 
 KeptUntil keep(const std::string& runtime_path, int lock_fd, const std::vector<HeldAgent>& held,

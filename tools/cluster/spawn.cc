@@ -25,15 +25,18 @@ constexpr size_t kCapturedMax = 1 << 20;
 
 class Attributes {
  public:
-  Attributes() {
+  explicit Attributes(Apart apart) {
     check_pthread(posix_spawnattr_init(&value_), "posix_spawnattr_init");
-    sigset_t none, all;
-    sigemptyset(&none);
+    sigset_t terminal, all;
+    sigemptyset(&terminal);
+    sigaddset(&terminal, SIGTTIN);
+    sigaddset(&terminal, SIGTTOU);
     sigfillset(&all);
-    check_pthread(posix_spawnattr_setsigmask(&value_, &none), "posix_spawnattr_setsigmask");
+    check_pthread(posix_spawnattr_setsigmask(&value_, &terminal), "posix_spawnattr_setsigmask");
     check_pthread(posix_spawnattr_setsigdefault(&value_, &all), "posix_spawnattr_setsigdefault");
-    constexpr short kFlags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-    check_pthread(posix_spawnattr_setflags(&value_, kFlags), "posix_spawnattr_setflags");
+    const short place = apart == Apart::Session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
+    const short flags = static_cast<short>(place | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    check_pthread(posix_spawnattr_setflags(&value_, flags), "posix_spawnattr_setflags");
   }
   ~Attributes() { posix_spawnattr_destroy(&value_); }
   Attributes(const Attributes&) = delete;
@@ -89,7 +92,8 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-pid_t spawn(const std::vector<std::string>& command, const SpawnFds& fds, const char* program) {
+pid_t spawn(const std::vector<std::string>& command, const SpawnFds& fds, Apart apart,
+            const char* program) {
   std::vector<char*> argv;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -100,7 +104,7 @@ pid_t spawn(const std::vector<std::string>& command, const SpawnFds& fds, const 
   for (const int fd : fds.passed) files.put(fd, fd);
   pid_t pid = -1;
   const char* file = program == nullptr ? argv[0] : program;
-  const int error = posix_spawnp(&pid, file, files.get(), Attributes().get(), argv.data(), environ);
+  const int error = posix_spawnp(&pid, file, files.get(), Attributes(apart).get(), argv.data(), environ);
   if (error != 0) {
     throw UserError("cannot start '" + joined(command) + "': " + std::strerror(error) +
                     "; correct launch or program, or build it with tools/build");

@@ -25,6 +25,8 @@ constexpr uint64_t kRegisterGap = 64 * kPageSize;
 constexpr uint64_t kFaultAroundPages = 15;
 // Every so many runs one is timed; odd, so that it does not fall into step with what programs do.
 constexpr uint32_t kSampling = 17;
+// A stub that is kicked and gets no CPU to answer on ignores nothing.  But one that sleeps for ever does not run either.
+constexpr int64_t kRanShare = 10, kStarvedLimits = 6;
 constexpr size_t kLockedPagesMax = 64;  // held by one vCPU thread for one batch
 constexpr uint64_t kUffdModes =
     UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR | UFFDIO_REGISTER_MODE_WP;
@@ -165,10 +167,15 @@ void Stub::kick() {
 }
 
 void Stub::kill_if_unresponsive(int64_t now, int64_t limit_ns) {
-  const int64_t since = kicked_ns_.load(std::memory_order_relaxed);
-  if (since == 0 || now - since < limit_ns || !awaited_.load()) return;
+  const int64_t since = kicked_ns_.load();
+  // Looked at once more: a new run takes back an unanswered kick of before, and then is awaited.
+  if (since == 0 || !awaited_.load() || kicked_ns_.load() != since) return;
+  const int64_t cpu = process_.cpu_ns();
+  if (std::exchange(watched_since_ns_, since) != since) watched_cpu_ns_ = cpu;
+  const int64_t waited = now - since, ran = cpu - watched_cpu_ns_;
+  if (waited < limit_ns || (ran < limit_ns / kRanShare && waited < kStarvedLimits * limit_ns)) return;
   count(shared_.counters.violations);
-  spdlog::warn("stub-killed reason=\"it ignored a kick\" waited_ms={}", (now - since) / 1'000'000);
+  spdlog::warn("stub-killed reason=\"it ignored a kick\" waited_ms={} ran_ms={}", waited / 1'000'000, ran / 1'000'000);
   process_.kill();
 }
 

@@ -128,6 +128,7 @@ class Stub {
   // Somebody waits for the stub.  A kick from a signal handler or another thread may come when the stub has just stopped;
   // that one is never answered, and no reason to kill it.  Partner: the load in kill_if_unresponsive().
   std::atomic<bool> awaited_{false};
+  int64_t watched_since_ns_ = 0, watched_cpu_ns_ = 0;  // the watchdog's: the kick that it looks at, and the CPU time then
   std::atomic<uint64_t> last_used_{0};
 };
 

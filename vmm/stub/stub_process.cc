@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 
 #include "base/error.h"
 #include "vmm/stub/birth.h"
@@ -20,9 +21,6 @@
 namespace pando::stub {
 
 namespace {
-
-// A proof that crosses with a claim that the VMM has seen stays in the pipe; the limit is far below its capacity.
-constexpr uint32_t kStopsUnreadMax = 1024;
 
 constexpr int kProofPatienceMs = 2;
 constexpr int kProofLooks = 30;  // system calls
@@ -58,6 +56,13 @@ StubProcess::~StubProcess() { kill(); }
 
 void StubProcess::kick() const { syscall(SYS_pidfd_send_signal, pidfd_.get(), STUB_KICK, nullptr, 0); }
 void StubProcess::kill() const { syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0); }
+
+int64_t StubProcess::cpu_ns() const {
+  constexpr clockid_t kCpuOfProcess = 2;  // CPUCLOCK_SCHED; clock_getcpuclockid(3) makes a system call for this
+  timespec t{};
+  clock_gettime((~static_cast<clockid_t>(pid_) << 3) | kCpuOfProcess, &t);
+  return t.tv_sec * 1'000'000'000 + t.tv_nsec;
+}
 
 // The stub stops by itself first, with go = 0; until then failures come through the pipe.
 void StubProcess::await_birth() {
@@ -132,7 +137,7 @@ Stop StubProcess::wait_stop(uint32_t rounds, const std::function<void()>* on_don
   }
   __atomic_store_n(&c->vmm_sleeps, 1, __ATOMIC_SEQ_CST);  // partner: the stub's xchg of claim
   Read read = Read::Other;
-  const bool seen = claimed() && stops_unread_ < kStopsUnreadMax;
+  const bool seen = claimed();
   while (!seen && read != Read::Proof && read != Read::Died) {
     read = read_pipe();
     if (read == Read::Done) done();
@@ -140,7 +145,9 @@ Stop StubProcess::wait_stop(uint32_t rounds, const std::function<void()>* on_don
   __atomic_store_n(&c->vmm_sleeps, 0, __ATOMIC_RELAXED);
   if (read == Read::Died) return Stop::Died;
   done();
-  return seen ? Stop::Claimed : Stop::Proven;
+  if (!seen) return Stop::Proven;
+  // Who has claimed may have gone to wait without a word, and only answers when asked.
+  return stops_unread_ < kStopsUnreadMax ? Stop::Claimed : prove();
 }
 
 Stop StubProcess::prove() {

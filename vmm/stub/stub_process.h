@@ -38,6 +38,9 @@ enum class Stop : uint8_t { Claimed, Proven, Died };
 
 class StubProcess {
  public:
+  // A proof that crosses with a claim that the VMM has seen stays in the pipe; the limit is far below its capacity.
+  static constexpr uint32_t kStopsUnreadMax = 1024;
+
   // Takes a new-born stub and waits for its first trap.  Throws HostError, UserError.
   explicit StubProcess(NewStub born);
   ~StubProcess();
@@ -65,7 +68,7 @@ class StubProcess {
   void stop_spinning();
 
   // Waits for the end of go(): spins `rounds` times, then sleeps.  `on_done`: called once when the commands of a go
-  // with STUB_TELL are executed, or seen to be executed while spinning.
+  // with STUB_TELL are executed, or seen to be executed while spinning.  Every kStopsUnreadMax-th claim is proven here.
   Stop wait_stop(uint32_t rounds, const std::function<void()>* on_done = nullptr);
   // After Stop::Claimed: demands the proof.  Claimed is never the answer.
   Stop prove();
@@ -85,6 +88,8 @@ class StubProcess {
   // Forgets what the program of the previous address space left.
   void wipe_report();
 
+  // What it has run so far.  0: it is gone.
+  int64_t cpu_ns() const;
   void kick() const;  // async-signal-safe, any thread
   void kill() const;  // any thread; ends every wait with Died
   // Kills it and waits until it is gone.
@@ -101,7 +106,7 @@ class StubProcess {
   Read read_pipe();
   void await_birth();
 
-  const pid_t pid_;  // for placement alone; signals go through the pidfd
+  const pid_t pid_;  // for placement and CPU time alone; signals go through the pidfd
   UniqueFd pidfd_;
   UniqueFd pipe_;
   dsm::Uffd uffd_;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/stub/address_spaces.h"
+#include "vmm/stub/nursery.h"
+#include "vmm/stub/stub_process.h"
 
+#include <algorithm>
 #include <csignal>
 #include <thread>
 
@@ -141,6 +144,30 @@ TEST_CASE("stub: kicked when it has just stopped: idle stubs are not taken for u
   std::this_thread::sleep_for(std::chrono::milliseconds(3 * kUnresponsiveMs));
   CHECK(g.spaces.counters().violations == 0);
   CHECK(g.spaces.counters().stubs_killed == 0);
+}
+
+// Every so many claims the VMM reads the pipe, into which a stub that was faster than its look has written nothing.
+TEST_CASE("stub: has claimed its stop before the VMM sleeps, many times: no stop is waited for in vain") {
+  TestNode node(kPageSize);
+  Nursery nursery(node.ram_fd(), Populate::No);
+  StubProcess process(nursery.make());
+  std::atomic<bool> over{false};
+  std::thread rescue([&] {
+    for (int i = 0; i < 200 && !over; i++) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    process.kill();
+  });
+  std::vector<Stop> stops;
+  for (uint32_t i = 1; i <= 2 * StubProcess::kStopsUnreadMax; i++) {
+    process.go({.commands = 0, .after = STUB_STOP, .spin = 100});
+    if (i % StubProcess::kStopsUnreadMax == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    stops.push_back(process.wait_stop(100'000'000));
+  }
+  over = true;
+  rescue.join();
+  const auto claimed = std::count(stops.begin(), stops.end(), Stop::Claimed);
+  const auto proven = std::count(stops.begin(), stops.end(), Stop::Proven);
+  CHECK(proven == 2);
+  CHECK(claimed == static_cast<ptrdiff_t>(stops.size()) - 2);
 }
 
 TEST_CASE("stub: a page that nobody wrote, on a node that is alone: is there with its mapping") {

@@ -33,7 +33,7 @@ struct NodeSwitches {
   std::chrono::microseconds delay{0};
   uint32_t prefetch_pages = 128;
   bool runs = true;
-  bool close_at_home = false;  // contended pages suffer: docs/design/0001-coherence-core.md
+  bool close_at_home = true;
   bool realtime = true;
   bool direct = true;
 };

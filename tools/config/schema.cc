@@ -68,7 +68,7 @@ constexpr KeySpec kKeys[] = {
      "pages travel over TCP connections of their own; false = over gRPC, one port per node"},
     {"switches", "runs", Switch, Optional, "", "adjacent pages travel and are handled together"},
     {"switches", "close_at_home", Switch, Optional, "",
-     "no third message for a page that its home sends itself; off: locks between nodes suffer"},
+     "no third message for a page that its home sends itself"},
     {"switches", "prefetch_pages", Count, Optional, "",
      "pages asked for ahead of a thread that reads page after page; 0 = off", 0, 256},
     {"switches", "delay", Duration, Optional, "",

@@ -26,11 +26,18 @@ class Symbols:
             if len(parts) == 3 and parts[1] not in "aA":
                 self.addresses.append(int(parts[0], 16))
                 self.names.append(parts[2])
-        self.end = self.addresses[self.names.index("_end")]
+        self.end, self.boot_only = self._address("_end"), range(self._address("__init_begin"), self._address("__init_end"))
+
+    def _address(self, name):
+        return self.addresses[self.names.index(name)]
 
     def name(self, address):
         at = bisect.bisect(self.addresses, address) - 1
         return self.names[at] if at >= 0 and address < self.end else None
+
+    def variable(self, address):
+        """None as well in what the boot has given back: something else lies there."""
+        return None if address in self.boot_only else self.name(address)
 
 
 class Agent:
@@ -77,7 +84,7 @@ def top_pages(records, symbols, count=10):
     """The pages fetched most often, as "share symbol or page < where from"."""
     by_page = collections.defaultdict(collections.Counter)
     for page, address, rip, user in records:
-        variable = symbols.name(RAM_BASE + page * 4096 + (address & 4095))
+        variable = symbols.variable(RAM_BASE + page * 4096 + (address & 4095))
         code = "user code" if user else symbols.name(rip) or hex(rip)
         by_page[page][(variable or "-", code)] += 1
     lines = []

@@ -40,6 +40,9 @@ for kind in agent vmm nursery; do
     wait "$pando_pid" || status=$?
     expect_status 120 "kill -9 of $kind $index"
     expect_err_has "node $([[ $index == 0 ]] && echo a || echo b)"
+    ended_name=$(sed -n 's/^pando: what the nodes have logged: pando logs //p' err)
+    run_pando 20 logs "$ended_name"
+    expect_status 0 "logs of $ended_name"
     expect_nothing_left
   done
 done

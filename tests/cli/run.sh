@@ -51,3 +51,7 @@ expect_err_has "the time limit was reached"
 status=0
 timeout -k 5 60 "$PANDO" run "$one" -- yes 2>err </dev/null | head -n 1 >out || status=$?
 expect_out y
+
+# Of a run that ended by itself not even logs stay.
+remains=("$XDG_RUNTIME_DIR"/pando/*)
+[[ ! -e ${remains[0]} ]] || fail "left in the runtime folder: ${remains[*]}"

@@ -99,7 +99,7 @@ Session::~Session() {
   // Processes first: their destructors kill; then nobody writes to the folder any more.
   nodes_.clear();
   if (keep_runtime_) return;
-  if (options_.transient) {
+  if (options_.transient && !keep_logs_) {
     runtime_->remove();
   } else {
     runtime_->forget_state();

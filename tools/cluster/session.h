@@ -39,7 +39,7 @@ class NotUp : public std::runtime_error {
 };
 
 struct SessionOptions {
-  bool transient = false;                                 // the folder goes with the cluster
+  bool transient = false;                                 // the folder goes with the cluster, see keep_logs()
   std::string runtime_name;                               // folder below the runtime root
   OldLogs old_logs = OldLogs::Remove;                     // Keep: this is a reboot
   std::string extra_initrd;                               // bytes of an archive, or empty
@@ -73,6 +73,9 @@ class Session {
   // Starts `pando hold`, which keeps the cluster alive after this process, and lets go of it.  When the guest
   // reboots, `pando hold` becomes the command `restart`, if there is one.
   void hand_over(const std::vector<std::string>& restart);
+
+  // The folder of a transient cluster stays, for `pando logs`.
+  void keep_logs() { keep_logs_ = true; }
 
   const RuntimeDir& runtime_dir() const { return *runtime_; }
   // The last lines of a node's log, for messages.
@@ -125,6 +128,7 @@ class Session {
   UniqueFd signals_, wake_;
   int signals_seen_ = 0;
   bool keep_runtime_ = false;
+  bool keep_logs_ = false;
 };
 
 }  // namespace pando::cluster

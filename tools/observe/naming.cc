@@ -64,6 +64,8 @@ Naming::Naming(const v1::Recording& recording, const KernelImage* image) : image
   if (!image_) return;
   cpu_area_start_ = image_->address_of("__per_cpu_start").value_or(0);
   cpu_area_end_ = image_->address_of("__per_cpu_end").value_or(0);
+  boot_only_start_ = image_->address_of("__init_begin").value_or(0);
+  boot_only_end_ = image_->address_of("__init_end").value_or(0);
   lock_text_start_ = image_->address_of("__lock_text_start").value_or(0);
   lock_text_end_ = image_->address_of("__lock_text_end").value_or(0);
 }
@@ -87,6 +89,8 @@ std::optional<std::string> Naming::kernel_symbol(uint64_t address) const {
     const std::string name = place->symbol + " (cpu " + std::to_string(vcpu) + ")";
     return place->offset == 0 ? name : name + "+" + hex(place->offset);
   }
+  // What only the boot needs, and the template of the per-CPU areas: pages of anything else since then.
+  if (address >= boot_only_start_ && address < boot_only_end_) return std::nullopt;
   if (image_ && image_->find(address)) return image_->describe(address);
   return std::nullopt;
 }

@@ -47,6 +47,7 @@ class Naming {
   std::map<Code, bool> atomic_;       // user instructions that were looked at
   std::map<uint64_t, uint32_t> cpu_areas_;  // offset -> vCPU
   uint64_t cpu_area_start_ = 0, cpu_area_end_ = 0;
+  uint64_t boot_only_start_ = 0, boot_only_end_ = 0;
   uint64_t lock_text_start_ = 0, lock_text_end_ = 0;
 };
 

@@ -42,8 +42,10 @@ int run(const RunOptions& options) {
   check_environment(options);
   config::ClusterConfig config = load(options.boot);
   block_session_signals();
+  const std::string name = config.name + "-" + std::to_string(::getpid());
   cluster::SessionOptions session_options{
-      .runtime_name = config.name + "-" + std::to_string(::getpid()),
+      .transient = true,
+      .runtime_name = name,
       .extra_initrd = cluster::command_archive(options.command),
       .progress = progress(options.boot.verbose)};
   cluster::Session session(std::move(config), std::move(session_options));
@@ -56,7 +58,12 @@ int run(const RunOptions& options) {
                                   .stderr_fd = STDERR_FILENO},
                                  session.waker());
   session.start();
-  return finish(session, attachment, session.supervise(attachment, limit)).code;
+  const cluster::Outcome outcome = finish(session, attachment, session.supervise(attachment, limit));
+  if (outcome.code == cluster::kExitNodeLost || outcome.code == cluster::kExitInternal) {
+    session.keep_logs();
+    tell("what the nodes have logged: pando logs " + name);
+  }
+  return outcome.code;
 }
 
 }  // namespace

@@ -8,6 +8,21 @@ using namespace pando;
 using namespace pando::observe;
 using namespace pando::observe::test;
 
+// This program in the place of a kernel image.
+asm(R"(
+  .pushsection .data
+  .globl __init_begin, __init_end, naming_boot_only, naming_kept
+  .type naming_boot_only, @object
+  .type naming_kept, @object
+__init_begin:
+naming_boot_only: .skip 64
+  .size naming_boot_only, 64
+__init_end:
+naming_kept: .skip 64
+  .size naming_kept, 64
+  .popsection
+)");
+
 TEST_CASE("naming: instructions that read and write memory in one step are told by their first bytes") {
   const auto atomic = [](std::initializer_list<uint8_t> bytes) {
     return is_atomic_instruction(std::string(bytes.begin(), bytes.end()));
@@ -34,6 +49,14 @@ TEST_CASE("naming: user addresses by process, kernel addresses by area, without 
   CHECK(n.of_code({0x401000, kMm}) == "victim:0x401000");
   CHECK(n.of_node(1) == "b");
   CHECK(n.of_node(9) == "9");
+}
+
+TEST_CASE("naming: what the boot has given back has no name: other things lie there now") {
+  const v1::Recording r = two_nodes();
+  const KernelImage image = KernelImage::read("/proc/self/exe");
+  const Naming n(r, &image);
+  CHECK(n.is_named(image.address_of("naming_kept").value() + 8, 0));
+  CHECK_FALSE(n.is_named(image.address_of("naming_boot_only").value() + 8, 0));
 }
 
 TEST_CASE("naming: user instructions are locks only if their bytes were seen and say so") {

@@ -33,7 +33,10 @@ std::string ImageUpload::finish() {
   if (received_ != total_bytes_) return "image is shorter than announced";
   const std::string hex = digest_.hex();
   if (hex != sha256_) return "image has SHA-256 " + hex + ", announced was " + sha256_;
-  check_errno(fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL), "sealing an image");
+  // F_SEAL_WRITE fails (EBUSY) while the host's own memory management, compaction for example, holds a page. It differs for
+  // mappings and pins that exist already; there are none, the content came by write(2).
+  constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+  check_errno(fcntl(fd_.get(), F_ADD_SEALS, kSeals), "sealing an image");
   return {};
 }
 

@@ -34,7 +34,8 @@ UniqueFd make_code_file() {
   check_errno(ftruncate(fd.get(), static_cast<off_t>(bytes)), "ftruncate");
   const ssize_t written = pwrite(fd.get(), stub_code, bytes, 0);
   if (written != static_cast<ssize_t>(bytes)) throw HostError("write of the stub's code", errno);
-  check_errno(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), "F_ADD_SEALS");
+  check_errno(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL),
+              "sealing the stub's code");  // not F_SEAL_WRITE: dsm/agent/image_store.cc says why
   return fd;
 }
 

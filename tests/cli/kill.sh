@@ -27,11 +27,20 @@ pid_of() {
   esac
 }
 
+# In sessions of their own the host's scheduler would starve some (docs/design/0007).
+expect_one_session() {
+  local agents
+  mapfile -t agents < <(children "$pando_pid" 'pando-dsm serve')
+  ((${#agents[@]} == 2)) || fail "there are ${#agents[@]} agents, not 2"
+  [[ $(ps -o sid= "${agents[@]}" | sort -u | wc -l) == 1 ]] || fail "the nodes have sessions of their own"
+}
+
 ended() { ! kill -0 "$pando_pid" 2>/dev/null; }
 
 for kind in agent vmm nursery; do
   for index in 0 1; do
     start
+    expect_one_session
     victim=$(pid_of "$kind" "$index")
     [[ $victim =~ ^[0-9]+$ ]] || fail "there is no $kind number $index"
     kill -9 "$victim"

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <future>
 #include <thread>
 
 #include "tests/unit/vmm/stub/guest.h"
@@ -151,18 +152,18 @@ TEST_CASE("stub: has claimed its stop before the VMM sleeps, many times: no stop
   TestNode node(kPageSize);
   Nursery nursery(node.ram_fd(), Populate::No);
   StubProcess process(nursery.make());
-  std::atomic<bool> over{false};
-  std::thread rescue([&] {
-    for (int i = 0; i < 200 && !over; i++) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    process.kill();
+  std::promise<void> over;
+  std::thread rescue([&process, ended = over.get_future()] {
+    if (ended.wait_for(std::chrono::seconds(10)) != std::future_status::ready) process.kill();
   });
   std::vector<Stop> stops;
   for (uint32_t i = 1; i <= 2 * StubProcess::kStopsUnreadMax; i++) {
     process.go({.commands = 0, .after = STUB_STOP, .spin = 100});
+    // Longer than the stub takes to claim.  Were it not, the test would pass without having tried anything.
     if (i % StubProcess::kStopsUnreadMax == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
     stops.push_back(process.wait_stop(100'000'000));
   }
-  over = true;
+  over.set_value();
   rescue.join();
   const auto claimed = std::count(stops.begin(), stops.end(), Stop::Claimed);
   const auto proven = std::count(stops.begin(), stops.end(), Stop::Proven);
